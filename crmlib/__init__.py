@@ -1,0 +1,25 @@
+"""Customer relationship management analytics: a small library under parameterised notebooks.
+
+The map of the package, in the order in which its layers may import one another:
+
+foundation
+    errors        what can go wrong, named
+    project       where the project lies
+    frames        any frame in, the same kind out; calendar arithmetic
+    findings      computed conclusions
+data
+    load          source -> tables: real data from pinned wheels, a folder, the simulated firm
+topics
+    cohorts       do customers stay?                                    notebook 02
+presentation
+    figures       axes in, axes out
+    widgets       interactive sections
+    exercises     exercises that check themselves
+runner            run one notebook safely, render it, keep what is good
+cli               the `crm` command
+
+Import what you need by its module, `from crmlib import cohorts, figures`: importing `crmlib`
+itself loads nothing.
+"""
+
+__version__ = "0.1.0"

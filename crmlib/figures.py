@@ -1,0 +1,234 @@
+"""Figures: axes in, axes out. A cell makes a canvas, draws on it, and ends in `show`.
+
+`show` publishes one PNG with its alternative text and closes the figure, so a cell shows each
+figure once, in Jupyter, papermill and nbconvert alike, whatever the Matplotlib backend.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crmlib.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's colours, told apart by all common forms of colour-blindness, darkest first.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GREY = "#6E6E6E"
+
+_DPI = 160
+_STYLE: Any = {
+    "axes.edgecolor": "#B0B0B0",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.labelcolor": "#333333",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 10,
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "grid.color": "#E6E6E6",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+}
+
+
+def canvas(columns: int = 1, *, height: float = 3.8, width: float = 8.0, **options: Any) -> tuple[Figure, Any]:
+    """Figure and axes in the house style, at report width.
+
+    Parameters
+    ----------
+    columns : int
+        Panels side by side.
+    height, width : float
+        Size of the whole figure in inches.
+    **options
+        Passed to `Figure.subplots`, such as `sharey=True`.
+
+    Returns
+    -------
+    (Figure, Axes or array of Axes)
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(1, columns, **options)
+
+
+def show(figure: Figure, *, alt: str) -> None:
+    """Display the figure as a PNG with its alternative text.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    alt : str
+        What the figure shows, in a sentence or two, with its main numbers: read out to those who
+        cannot see it, compared by nbval, and kept as the picture's `alt` attribute.
+
+    Raises
+    ------
+    ParameterError
+        The alternative text is empty.
+    """
+    from IPython.display import display
+
+    if not alt.strip():
+        raise ParameterError("a figure needs an alternative text: say in a sentence what it shows")
+    width = round(figure.get_figwidth() * 96)
+    display(
+        {"image/png": png(figure), "text/plain": alt},
+        raw=True,
+        metadata={"image/png": {"alt": alt, "width": width}},
+    )
+
+
+def png(figure: Figure) -> bytes:
+    """PNG of the figure, twice the pixels of a plain screen; the same bytes for the same figure."""
+    import matplotlib as mpl
+
+    stream = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def label(axes: Axes, *, title: str, x: str, y: str) -> Axes:
+    """Title (what to see) and axis labels (with units), all three required."""
+    axes.set_title(title, wrap=True)
+    axes.set(xlabel=x, ylabel=y)
+    return axes
+
+
+def share_axis(axes: Axes, which: str = "y", digits: int = 0) -> Axes:
+    """Show a 0-1 share axis as percentages."""
+    from matplotlib.ticker import PercentFormatter
+
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    axis.set_major_formatter(PercentFormatter(1, decimals=digits, symbol=" %"))
+    return axes
+
+
+def heatmap(axes: Axes, table: pd.DataFrame, *, value: str, digits: int = 1, label_cells: int = 260) -> Axes:
+    """Shares as coloured cells, each with its percentage while there is room.
+
+    Parameters
+    ----------
+    axes : Axes
+    table : pandas.DataFrame
+        Rows and columns as they shall stand; shares in 0-1, NaN for cells that do not exist.
+    value : str
+        Name of the share, for the colour bar.
+    digits : int
+        Decimals of the percentages.
+    label_cells : int
+        With more cells than this the numbers are left out; the colour bar remains.
+    """
+    import seaborn as sns
+    from matplotlib.ticker import PercentFormatter
+
+    labelled = table.size <= label_cells
+    sns.heatmap(
+        100 * table,
+        ax=axes,
+        cmap="Blues",
+        vmin=0,
+        annot=labelled,
+        fmt=f".{digits}f",
+        annot_kws={"size": 8 if table.shape[1] <= 14 else 7},
+        linewidths=0.6,
+        linecolor="white",
+        cbar=True,
+        cbar_kws={"label": f"{value} (%)", "format": PercentFormatter(100, decimals=0, symbol="")},
+    )
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", rotation=0)
+    return axes
+
+
+def curve(
+    axes: Axes,
+    x: Sequence[float] | np.ndarray,
+    y: Sequence[float] | np.ndarray,
+    *,
+    low: Sequence[float] | np.ndarray | None = None,
+    high: Sequence[float] | np.ndarray | None = None,
+    name: str,
+    colour: int | str = 0,
+    dashed: bool = False,
+    step: bool = False,
+    marker: str | None = None,
+) -> Axes:
+    """One line with its interval as a band behind it.
+
+    Parameters
+    ----------
+    x, y, low, high : one-dimensional, of one length
+        `low` and `high` both or neither.
+    name : str
+        Legend entry; `""` for none.
+    colour : int or str
+        Index into `COLOURS`, or a colour.
+    dashed, step, marker
+        Line style: dashed for a truth or benchmark, step for a survival curve.
+    """
+    shade = COLOURS[colour % len(COLOURS)] if isinstance(colour, int) else colour
+    style: dict[str, Any] = {"color": shade, "linestyle": "--" if dashed else "-", "marker": marker, "markersize": 3.5}
+    if step:
+        axes.step(x, y, where="post", label=name or None, **style)
+    else:
+        axes.plot(x, y, label=name or None, **style)
+    if low is not None and high is not None:
+        axes.fill_between(x, low, high, step="post" if step else None, color=shade, alpha=0.15, linewidth=0)
+    return axes
+
+
+def intervals(
+    axes: Axes,
+    labels: Sequence[str],
+    estimate: Sequence[float] | np.ndarray,
+    low: Sequence[float] | np.ndarray,
+    high: Sequence[float] | np.ndarray,
+    *,
+    reference: float | None = None,
+    truth: Sequence[float] | np.ndarray | None = None,
+    colour: int | str = 0,
+) -> Axes:
+    """Estimates with their intervals, one a row, the first on top.
+
+    Parameters
+    ----------
+    labels, estimate, low, high : of one length
+    reference : float, optional
+        A value to compare with, such as zero, as a grey vertical line.
+    truth : optional, of the same length
+        Known true values, as hollow diamonds.
+    """
+    rows = np.arange(len(labels))
+    middle, low, high = np.asarray(estimate, float), np.asarray(low, float), np.asarray(high, float)
+    shade = COLOURS[colour % len(COLOURS)] if isinstance(colour, int) else colour
+    if reference is not None:
+        axes.axvline(reference, color=GREY, linewidth=1)
+    axes.hlines(rows, low, high, color=shade, linewidth=2)
+    axes.plot(middle, rows, "o", color=shade, markersize=5, label="estimate and interval")
+    if truth is not None:
+        axes.plot(truth, rows, "D", markerfacecolor="none", color=COLOURS[1], markersize=7, label="truth")
+    axes.set_yticks(rows, list(labels))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    return axes

@@ -1,0 +1,168 @@
+"""Conclusions that are computed, so that prose stays true when a parameter or the data change.
+
+A finding is a key, a value with its unit and interval, and a sentence whose direction comes
+from the numbers. A notebook ends its analysis in one cell, tagged `findings`, whose last line
+is a `Findings`. It shows as Markdown and is stored beside it as JSON under a MIME type of its
+own, which papermill, nbconvert and nbval keep: tests, reports and run-to-run comparisons read
+the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, overload
+
+from crmlib.errors import DataError, ParameterError
+
+#: MIME type of the stored findings.
+MIME = "application/vnd.crmlib.findings+json"
+
+Value = float | int | str | bool | None
+
+_KEY = re.compile(r"[a-z][a-z0-9_]*")
+_MARKDOWN = str.maketrans({mark: "\\" + mark for mark in "\\`*_[]<>$|~"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One computed conclusion.
+
+    Parameters
+    ----------
+    key : str
+        Identifier in snake case, the same in every run, so that runs can be compared.
+    value : float, int, str, bool or None
+        The estimate, None when the data do not allow one. Floats are kept to 5 significant digits.
+    unit : str
+        Unit of value and interval: "share" (0-1), "customers", "days", a currency; "" for none.
+    sentence : str
+        The conclusion in words, ending in a full stop; its direction must come from the numbers.
+    low, high, level : float, optional
+        Interval and its level (0-1): all three or none.
+
+    Raises
+    ------
+    ParameterError
+        A malformed key or sentence, half an interval, or a number that is not finite.
+    """
+
+    key: str
+    value: Value
+    unit: str
+    sentence: str
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.key, str) or not _KEY.fullmatch(self.key):
+            raise ParameterError(f"finding key {self.key!r} must be lower-case letters, digits and underscores")
+        if not isinstance(self.sentence, str) or not self.sentence.rstrip().endswith((".", "?", "!")):
+            raise ParameterError(f"finding {self.key!r}: the sentence must be a full sentence, got {self.sentence!r}")
+        for name in ("value", "low", "high", "level"):
+            object.__setattr__(self, name, _plain(getattr(self, name), f"finding {self.key!r}: {name}"))
+        interval = (self.low, self.high, self.level)
+        if any(end is None for end in interval) and any(end is not None for end in interval):
+            raise ParameterError(f"finding {self.key!r}: give low, high and level, or none of them")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ParameterError(f"finding {self.key!r}: low {self.low} lies above high {self.high}")
+
+
+class Findings(Sequence[Finding]):
+    """The conclusions of one notebook, the answer to its title first.
+
+    Raises
+    ------
+    ParameterError
+        No finding at all, or two with the same key.
+    """
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self._findings = tuple(findings)
+        if not self._findings:
+            raise ParameterError("a notebook needs at least one finding")
+        keys = [finding.key for finding in self._findings]
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        if repeated:
+            raise ParameterError(f"finding keys must differ, but {', '.join(repeated)} stands twice")
+
+    @overload
+    def __getitem__(self, index: int) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Finding]: ...
+    def __getitem__(self, index: int | slice) -> Finding | Sequence[Finding]:
+        return self._findings[index]
+
+    def __len__(self) -> int:
+        return len(self._findings)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._findings)
+
+    def __repr__(self) -> str:
+        return "\n".join(finding.sentence for finding in self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form: `{"version": 1, "findings": [{key, value, unit, sentence, low, high, level}]}`."""
+        return {"version": 1, "findings": [asdict(finding) for finding in self]}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        first, *rest = [finding.sentence.translate(_MARKDOWN) for finding in self]
+        lines = [f"**{first}**", *([""] if rest else []), *(f"- {sentence}" for sentence in rest)]
+        return {"text/plain": repr(self), "text/markdown": "\n".join(lines), MIME: self.to_json()}
+
+
+def read(stored: Mapping[str, Any]) -> Findings:
+    """Findings from their stored form.
+
+    Raises
+    ------
+    DataError
+        The form is not the one that `Findings.to_json` writes, or a finding in it is invalid.
+    """
+    try:
+        if stored["version"] != 1:
+            raise DataError(f"findings of version {stored['version']!r} cannot be read; run the notebook again")
+        return Findings(Finding(**entry) for entry in stored["findings"])
+    except (KeyError, TypeError, ParameterError) as error:
+        raise DataError(f"the stored findings are invalid: {error}") from error
+
+
+def count(value: float) -> str:
+    """Whole number with thousands separators: 23570 becomes "23,570"."""
+    return f"{value:,.0f}"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Share in 0-1 as a percentage: 0.14746 becomes "14.7 %"."""
+    return f"{100 * value:.{digits}f} %"
+
+
+def money(value: float, currency: str, digits: int = 2) -> str:
+    """Amount with its currency: 106.08 becomes "USD 106.08"; negative amounts keep their sign."""
+    return f"{currency} {value:,.{digits}f}"
+
+
+def verdict(low: float, high: float, *, above: str, below: str, same: str = "cannot be told apart") -> str:
+    """The wording that an interval of a difference allows: above zero, below zero, or neither."""
+    if low > 0:
+        return above
+    if high < 0:
+        return below
+    return same
+
+
+def _plain(value: Any, name: str) -> Value:
+    """Plain Python scalar: NumPy scalars unwrapped, floats to 5 significant digits, never NaN."""
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if not isinstance(value, float):
+        raise ParameterError(f"{name} is a {type(value).__name__}; give a number, text or None")
+    if not math.isfinite(value):
+        raise ParameterError(f"{name} is {value}; give None where the data allow no estimate")
+    return float(f"{value:.5g}")
