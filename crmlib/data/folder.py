@@ -1,0 +1,206 @@
+"""A folder of the firm's own tables: orders.csv, customers.parquet, … and an optional source.yml."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crmlib.data import engines
+from crmlib.data.checks import ContractError, Fault
+from crmlib.data.contracts import CONTRACTS, Kind
+from crmlib.data.tables import NO_CURRENCY
+from crmlib.errors import DataError, ParameterError, SourceError
+from crmlib.frames import as_date
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SETTINGS = "source.yml"
+SUFFIXES = (".csv", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `source.yml` states: currency, whether returns are among the orders, the last day."""
+
+    currency: str = NO_CURRENCY
+    returns: bool = False
+    as_of: datetime.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Files of a folder: those of tables, and remarks on those that are not read."""
+
+    files: dict[str, Path]
+    notes: tuple[str, ...]
+    settings: Path | None
+
+
+def listing(folder: Path) -> Listing:
+    """Table files of a folder.
+
+    Raises
+    ------
+    SourceError
+        No file is named after a table, or two files are named after the same one.
+    """
+    files: dict[str, Path] = {}
+    notes: list[str] = []
+    settings = None
+    for path in sorted(folder.iterdir()):
+        if path.name == SETTINGS:
+            settings = path
+        elif path.suffix.lower() in SUFFIXES and path.stem in CONTRACTS and path.is_file():
+            if path.stem in files:
+                both = f"{files[path.stem].name} and {path.name}"
+                raise SourceError(f"{folder} holds both {both}; keep one file a table")
+            files[path.stem] = path
+        elif not path.name.startswith("."):
+            near = difflib.get_close_matches(path.stem, CONTRACTS, 1, 0.75)
+            hint = f"; did you mean {near[0]}{path.suffix}?" if near and path.stem != near[0] else ""
+            notes.append(f"{path.name} is not read: no table file{hint}")
+    if not files:
+        seen = f" ({'; '.join(notes[:3])})" if notes else " (it is empty)"
+        raise SourceError(
+            f"{folder} holds no table{seen}; name files after tables: {', '.join(CONTRACTS)} .csv or .parquet"
+        )
+    return Listing(files, tuple(notes), settings)
+
+
+def settings(path: Path | None) -> Settings:
+    """Content of `source.yml`; the defaults without one.
+
+    Raises
+    ------
+    SourceError
+        It is no mapping, or holds an unknown key or a value of the wrong kind.
+    """
+    if path is None:
+        return Settings()
+    import yaml
+
+    try:
+        told: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} is no YAML; write lines such as `currency: EUR`") from error
+    known = ("currency", "returns", "as_of")
+    if not isinstance(told, dict) or set(told) - set(known):
+        unknown = ", ".join(sorted(map(str, set(told) - set(known)))) if isinstance(told, dict) else "no keys"
+        raise SourceError(f"{path} holds {unknown}; the keys there are: {', '.join(known)}")
+    currency, returns = told.get("currency", NO_CURRENCY), told.get("returns", False)
+    if currency != NO_CURRENCY and not re.fullmatch(r"[A-Z]{3}", str(currency)):
+        raise SourceError(f"{path}: currency is {currency!r}; give an ISO code such as EUR")
+    if not isinstance(returns, bool):
+        raise SourceError(f"{path}: returns is {returns!r}; give true or false")
+    try:
+        return Settings(currency, returns, as_date(told.get("as_of"), name="as_of"))
+    except ParameterError as error:
+        raise SourceError(f"{path}: {error}") from error
+
+
+def fingerprint(found: Listing) -> str:
+    """Hash of names and contents of everything that is read."""
+    digest = hashlib.sha256()
+    paths = [*found.files.values(), *([found.settings] if found.settings else [])]
+    for path in sorted(paths, key=lambda p: p.name):
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def frames(found: Listing, engine: str, *, source: str) -> dict[str, Any]:
+    """Native frame of each table file.
+
+    Raises
+    ------
+    ContractError
+        Values of CSV files cannot be read as the contract's types.
+    DataError
+        A file cannot be read at all.
+    """
+    read: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for table, path in found.files.items():
+        if path.suffix.lower() == ".parquet":
+            read[table] = engines.from_parquet(path, table, engine)
+            continue
+        text = _text(path)
+        typed = {}
+        for name in text.columns:
+            column = CONTRACTS[table].column(name)
+            typed[name] = _typed(text[name], column.kind if column else "text")
+            faults += _unreadable(path.name, text[name], typed[name], column.kind if column else "text")
+        if not faults:
+            read[table] = engines.from_arrow(text.with_columns(**typed).to_arrow(), table, engine)
+    if faults:
+        raise ContractError(source, faults)
+    return read
+
+
+def _text(path: Path) -> pl.DataFrame:
+    """Every cell as text, empty ones as null: ids keep their leading zeros."""
+    import polars as pl
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            header = next(csv.reader(stream), [])
+        if not header:
+            raise DataError(f"{path.name} is empty; write a header line and the rows")
+        if len(header) == 1 and re.search(r"[;\t|]", header[0]):
+            raise DataError(f"{path.name} does not separate its columns with commas; write it again with commas")
+        repeated = sorted({name for name in header if header.count(name) > 1})
+        if repeated:
+            raise DataError(f"{path.name} has several columns named {', '.join(repeated)}; rename or drop them")
+        return pl.read_csv(path, infer_schema=False)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name} is not UTF-8; save it as CSV UTF-8") from error
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        if "utf-8" in reason.lower() or "utf8" in reason.lower():
+            raise DataError(f"{path.name} is not UTF-8; save it as CSV UTF-8") from error
+        raise DataError(
+            f"{path.name} is no regular CSV ({reason}); write it again, quoting cells with commas"
+        ) from error
+
+
+def _typed(cells: pl.Series, kind: Kind) -> pl.Series:
+    """Cells as the kind of their column; null where a cell cannot be read so."""
+    import polars as pl
+
+    if kind in ("id", "text"):
+        return cells
+    bare = cells.str.strip_chars()
+    if kind in ("number", "count"):
+        return bare.cast(pl.Float64, strict=False)
+    if kind == "flag":
+        words = {"true": True, "false": False, "1": True, "0": False}
+        return bare.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+    # %.f after the seconds also reads none; a date alone is its midnight
+    spaced = pl.col("c").str.replace("T", " ", literal=True)
+    formats = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+    stamp = [spaced.str.to_datetime(form, time_unit="us", strict=False) for form in formats]
+    date = pl.col("c").str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
+    shaped = pl.col("c").str.contains(r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?$")
+    frame = pl.DataFrame({"c": bare}).select(pl.when(shaped).then(pl.coalesce(*stamp, date)))
+    return frame.to_series()
+
+
+def _unreadable(file: str, cells: pl.Series, values: pl.Series, kind: Kind) -> Iterator[Fault]:
+    broken = (values.is_null() & cells.is_not_null()).arg_true()
+    if broken.len():
+        remedy = {
+            "instant": "write YYYY-MM-DD or YYYY-MM-DD HH:MM:SS, without a time zone",
+            "flag": "write true or false",
+        }.get(kind, "write digits with a decimal point, without thousands separators or currency signs")
+        word = {"instant": "date", "flag": "true or false"}.get(kind, "number")
+        positions = tuple(broken.head(5).to_list())
+        yield Fault(file, cells.name, f"is no {word}", remedy, broken.len(), positions)

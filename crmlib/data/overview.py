@@ -1,0 +1,45 @@
+"""What a source holds, at a glance: rows, customers, days and money of each table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import narwhals.stable.v2 as nw
+
+from crmlib.data.tables import Tables
+from crmlib.frames import to_pandas
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def overview(tables: Tables) -> pd.DataFrame:
+    """Size and span of each table.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a table, indexed by its name
+        rows; customers (distinct customer_id, 0 without the column); first_day, last_day (text, of the
+        table's first column whose name ends in `_at`; empty without one); amount (sum, empty without one).
+    """
+    import pandas as pd
+
+    return pd.DataFrame([_row(name, frame) for name, frame in tables.items()]).set_index("table")
+
+
+def _row(name: str, native: object) -> dict[str, object]:
+    """One row of the overview, from one aggregate query."""
+    frame = nw.from_native(native)
+    columns = frame.collect_schema().names()
+    instant = next((column for column in columns if column.endswith("_at")), None)
+    wanted = [nw.len().alias("rows")]
+    if "customer_id" in columns:
+        wanted.append(nw.col("customer_id").n_unique().alias("customers"))
+    if instant:
+        wanted += [nw.col(instant).min().alias("first_day"), nw.col(instant).max().alias("last_day")]
+    if "amount" in columns:
+        wanted.append(nw.col("amount").sum().alias("amount"))
+    found = to_pandas(frame.select(*wanted).to_native()).iloc[0].to_dict()
+    days = {key: str(found[key])[:10] if instant else "" for key in ("first_day", "last_day")}
+    amount = f"{found['amount']:,.2f}" if "amount" in found else ""
+    return {"table": name, "rows": found["rows"], "customers": found.get("customers", 0), **days, "amount": amount}
