@@ -15,15 +15,25 @@ from crmlib.errors import ParameterError
 from crmlib.runner import parameters
 
 TAGS = {"parameters", "findings", "interactive", "exercise", "solution", "nbval-skip"}
-#: Headings in their order; the lesson's own sections stand between Data and Against the truth.
-SECTIONS = ("Data", "Against the truth", "Sensitivity", "Findings", "Limits", "Try it", "Exercises", "References")
+#: Sections in their order, and how their headings are known: `## 3. Sensitivity: does the age matter?` is one.
+#: The lesson's own sections stand between the data and the truth.
+SECTIONS = {
+    "Data": r"\bdata\b",
+    "Against the truth": r"\btruth\b",
+    "Sensitivity": r"\bsensitivity\b",
+    "Findings": r"^findings\b",
+    "Limits": r"^limits\b",
+    "Try it": r"^try it\b",
+    "Exercises": r"^exercises\b",
+    "References": r"^references\b",
+}
 REQUIRED = {"source": "str", "engine": "str", "as_of": "str", "seed": "int"}
 CELLS = (25, 35)
 LINES = 12
 EXERCISES = 3
-OWN_SECTIONS = (2, 4)
+OWN_SECTIONS = (2, 5)
 
-_HEADING = re.compile(r"^##\s+(.+?)\s*#*$", re.MULTILINE)
+_HEADING = re.compile(r"^##\s+(?:\d+\.\s*)?(.+?)\s*#*$", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d_]\w*")
 _NETWORK = {"aiohttp", "ftplib", "http", "httpx", "pip", "requests", "smtplib", "socket", "subprocess", "urllib"}
 _NETWORK_TEXT = re.compile(r"(https?|ftp|s3|gs)://")
@@ -119,30 +129,39 @@ def _parameters(notebook: Any) -> Iterator[Fault]:
 
 
 def _sections(notebook: Any, template: bool) -> Iterator[Fault]:
-    headings = [title for cell in notebook.cells if cell.cell_type == "markdown" for title in _headings(cell)]
+    headings = [title for cell in notebook.cells for title in _headings(cell)]
     at = []
     for section in SECTIONS:
-        places = [n for n, title in enumerate(headings) if title.casefold().startswith(section.casefold())]
+        places = [n for n, title in enumerate(headings) if _is(section, title)]
         if not places:
-            yield Fault(0, "sections", f"no section `## {section}`; add it")
+            yield Fault(0, "sections", f"no section `## {section}`; its heading must hold these words")
         at += places[:1]
-    if len(at) < len(SECTIONS):
-        return
-    if at != sorted(at):
-        yield Fault(0, "sections", f"the sections must come in this order: {', '.join(SECTIONS)}")
-    own = at[1] - at[0] - 1
-    fewest, most = (1 if template else OWN_SECTIONS[0]), OWN_SECTIONS[1]
-    if not fewest <= own <= most:
-        yield Fault(0, "sections", f"{own} sections between Data and Against the truth; make it {fewest} to {most}")
+    if len(at) == len(SECTIONS):
+        if at != sorted(at):
+            yield Fault(0, "sections", f"the sections must come in this order: {', '.join(SECTIONS)}")
+        own = at[1] - at[0] - 1
+        fewest, most = (1 if template else OWN_SECTIONS[0]), OWN_SECTIONS[1]
+        if not fewest <= own <= most:
+            yield Fault(0, "sections", f"{own} sections between Data and Against the truth; make it {fewest} to {most}")
+    # Reports leave these sections out, their headings included.
+    for section, tag in (("Try it", "interactive"), ("Exercises", "exercise")):
+        for position, cell in enumerate(notebook.cells, 1):
+            if any(_is(section, title) for title in _headings(cell)) and tag not in cell.metadata.get("tags", []):
+                yield Fault(position, "tags", f"the cell with the heading {section} needs the tag {tag!r} too")
 
 
 def _headings(cell: Any) -> list[str]:
-    return _HEADING.findall(cell.source)
+    """Second-level headings of a Markdown cell, without their numbers."""
+    return _HEADING.findall(cell.source) if cell.cell_type == "markdown" else []
+
+
+def _is(section: str, title: str) -> bool:
+    return re.search(SECTIONS[section], title, re.IGNORECASE) is not None
 
 
 def _length(notebook: Any, template: bool) -> Iterator[Fault]:
     before = next(
-        (n for n, cell in enumerate(notebook.cells) if any(title.startswith("Try it") for title in _headings(cell))),
+        (n for n, cell in enumerate(notebook.cells) if any(_is("Try it", title) for title in _headings(cell))),
         len(notebook.cells),
     )
     fewest, most = (0 if template else CELLS[0]), CELLS[1]

@@ -19,7 +19,7 @@ from crmlib.runner import lesson, notebooks
 from crmlib.runner.lesson import Fault
 
 _AGAIN = "execute it with `crm notebook run`"
-_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*\.(\d+)(?:e[+-]?\d+)?(?![\w.]*\w)")
+_NUMBER = re.compile(r"(?<![\w.:])\d[\d,]*\.(\d+)(?:e[+-]?\d+)?(?![\w.]*\w)")
 _DIGITS = 5
 
 
@@ -59,8 +59,10 @@ def _record(notebook: Any) -> Iterator[Fault]:
     stored = notebook.metadata.get("crmlib")
     cells = stored.get("cells") if isinstance(stored, Mapping) and stored.get("version") == 1 else None
     if not isinstance(cells, Mapping):
-        yield Fault(0, "unexecuted", f"the notebook holds no record of its execution; {_AGAIN}")
+        yield Fault(0, "unexecuted", f"the notebook was not executed, or holds no record of it; {_AGAIN}")
         cells = None
+        if all(cell.get("execution_count") is None for cell in notebook.cells):
+            return
     computed = recorded = ""
     count = 0
     for position, cell in enumerate(notebook.cells, 1):

@@ -7,12 +7,13 @@ no timings, no widget state, and under the notebook metadata `crmlib` the digest
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ TEMPLATE = "_template.ipynb"
 _NAME = re.compile(r"(\d\d)_[a-z][a-z0-9_]*")
 #: MIME type of a live widget, of no use without its kernel.
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+_SOCKET_PATH_LIMIT = 80  # of 107 characters, less the kernel's own names
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 _NOTEBOOK_METADATA: dict[str, Any] = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -77,8 +79,14 @@ def read(path: Path) -> Any:
     import nbformat
 
     try:
-        return nbformat.reads(path.read_text("utf-8"), as_version=4)
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        content = json.loads(path.read_text("utf-8"))
+        if not isinstance(content, dict) or (content.get("nbformat"), content.get("nbformat_minor")) < (4, 5):
+            raise ValueError("not of format 4.5 or newer; save it again from JupyterLab")
+        if not isinstance(content.get("cells"), list):
+            raise ValueError("it has no cells")
+        nbformat.validate(content)
+        return nbformat.reads(json.dumps(content), as_version=4)
+    except (OSError, ValueError, TypeError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise CrmError(f"{path.name} is no readable notebook ({reason}); restore it from version control") from error
 
@@ -103,6 +111,7 @@ def execute(path: Path, *, timeout: float = 600) -> None:
     RunTimeoutError, KernelDiedError
         A cell took too long; the kernel ended.
     """
+    from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -115,9 +124,11 @@ def execute(path: Path, *, timeout: float = 600) -> None:
         nonlocal where
         where = f"{path.name}, cell {cell_index + 1} ({cell.id})"
 
+    # Without folders of kernel specifications the native one remains: this interpreter.
+    kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     client = NotebookClient(
         notebook,
-        km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=_this_interpreter()),
+        km=kernel,
         timeout=timeout,
         store_widget_state=False,
         record_timing=False,
@@ -125,7 +136,8 @@ def execute(path: Path, *, timeout: float = 600) -> None:
         resources={"metadata": {"path": str(path.resolve().parent)}},
     )
     try:
-        client.execute()
+        with _private_sockets(kernel):
+            client.execute(cleanup_kc=True)
     except CellTimeoutError as error:
         raise RunTimeoutError(f"{where} took over {timeout:g} s; shorten it, or raise --timeout") from error
     except DeadKernelError as error:
@@ -278,16 +290,11 @@ def _refuse_addresses(path: Path, notebook: Any) -> None:
             )
 
 
-def _this_interpreter() -> Any:
-    """Kernel specifications in which every name is this Python, whatever the machine has registered."""
-    import ipykernel.kernelspec
-    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-
-    class ThisInterpreter(KernelSpecManager):
-        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-            return KernelSpec(
-                resource_dir=ipykernel.kernelspec.RESOURCES,
-                **ipykernel.kernelspec.get_kernel_dict(),
-            )
-
-    return ThisInterpreter()
+@contextlib.contextmanager
+def _private_sockets(kernel: Any) -> Iterator[None]:
+    """Let the kernel talk over files in a folder of its own instead of TCP, where paths may be as long."""
+    with tempfile.TemporaryDirectory(prefix="crm-") as folder:
+        if len(folder) < _SOCKET_PATH_LIMIT:
+            kernel.transport = "ipc"
+            kernel.connection_file = str(Path(folder) / "kernel.json")
+        yield
