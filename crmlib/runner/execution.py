@@ -1,0 +1,298 @@
+"""Execution of one notebook in a kernel of its own, and a true account of how it went.
+
+papermill drives the cells. What its notebook says of them cannot be trusted: a killed kernel or
+a timeout leaves every cell `completed`, and `sys.exit(0)` counts as success. So the account is
+kept here, from the kernel's own replies: a cell has its end when its reply says `ok` and its
+outputs were drained, and each such cell is counted.
+
+The kernel is a process group of its own, started from this interpreter (never from a kernel
+specification that lies about), talks over sockets in a private folder, and is killed with all
+that it started. papermill runs in this process: the kernel is the boundary that matters, the
+watchdog needs its process group, and a second interpreter would cost a second of imports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from crmlib.errors import ParameterError
+
+#: Cells with these tags are for people at a keyboard: removed before a run.
+NOT_RUN = ("interactive", "exercise", "solution")
+
+Outcome = Literal["good", "failed", "timeout", "kernel died", "interrupted"]
+
+_SOCKET_PATH_LIMIT = 100  # of 107 characters; a kernel's sockets end in kernel-<36>-ipc-<n>
+_MARK = "CRM_RUN"  # environment variable by which a run's processes are known
+_START_TIMEOUT = 120
+_IOPUB_TIMEOUT = 60
+
+#: What Jupyter has to say of a dying kernel is in our account; its own lines would only puzzle.
+_LOG = logging.getLogger("crmlib.runner.kernel")
+_LOG.addHandler(logging.NullHandler())
+_LOG.propagate = False
+
+
+@dataclass
+class Account:
+    """How a run went.
+
+    Parameters
+    ----------
+    outcome : str
+        "good", "failed", "timeout", "kernel died" or "interrupted".
+    message : str
+        What went wrong, in one line; empty when good.
+    cell : int or None
+        Position of the cell where it ended, from 0, in the executed notebook.
+    ended : set of int
+        Positions of the code cells that ran to their end.
+    """
+
+    outcome: Outcome = "good"
+    message: str = ""
+    cell: int | None = None
+    ended: set[int] = field(default_factory=set)
+
+
+def prepared(notebook: Any, assignments: str = "") -> Any:
+    """Copy of a notebook as it will be run: cells for people removed, outputs cleared, parameters set.
+
+    Parameters
+    ----------
+    notebook : notebook node
+    assignments : str
+        Python source placed in a cell of its own after the one tagged `parameters`.
+
+    Raises
+    ------
+    ParameterError
+        There is something to assign and no cell tagged `parameters`.
+    """
+    import copy
+
+    import nbformat
+
+    result = copy.deepcopy(notebook)
+    result.cells = [cell for cell in result.cells if not set(NOT_RUN) & set(tags(cell))]
+    for cell in result.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    if assignments:
+        places = [index for index, cell in enumerate(result.cells) if "parameters" in tags(cell)]
+        if not places:
+            raise ParameterError("the notebook has no cell tagged 'parameters'; tag one to give it parameters")
+        cell = nbformat.v4.new_code_cell(assignments, metadata={"tags": ["injected-parameters"]})
+        cell.id = "injected-parameters"
+        result.cells.insert(places[0] + 1, cell)
+    result.metadata.pop("widgets", None)
+    result.metadata["papermill"] = {}
+    for cell in result.cells:
+        cell.metadata["papermill"] = {}
+    return result
+
+
+def tags(cell: Mapping[str, Any]) -> list[str]:
+    """Tags of a cell."""
+    return list(cell.get("metadata", {}).get("tags", []))
+
+
+def execute(
+    notebook: Any,
+    *,
+    root: Path,
+    output: Path,
+    cell_timeout: int,
+    run_timeout: int,
+    on_cell: Callable[[int], None] = lambda index: None,
+) -> Account:
+    """Run a prepared notebook in place and say how it went; nothing it started survives.
+
+    Parameters
+    ----------
+    notebook : notebook node
+        From `prepared`; its outputs are filled in.
+    root : Path
+        Working directory of the kernel.
+    output : Path
+        Where papermill keeps the notebook up to date while it runs.
+    cell_timeout, run_timeout : int
+        Seconds for one cell and for all.
+    on_cell : callable
+        Told the position of each code cell as it starts.
+    """
+    account = Account()
+    mark = secrets.token_hex(8)
+    with _runtime_folder() as folder:
+        kernel = _kernel(folder)
+        expired = threading.Event()
+        watchdog = threading.Timer(run_timeout, _expire, (kernel, expired))
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            _drive(notebook, kernel, account, root, output, cell_timeout, on_cell, _environment(root, folder, mark))
+        except BaseException as error:
+            _explain(account, error, cell_timeout)
+        finally:
+            watchdog.cancel()
+            _kill(kernel, mark)
+    if expired.is_set():
+        account.outcome, account.message = "timeout", f"the run took longer than {run_timeout} s; raise --run-timeout"
+    _judge(notebook, account)
+    return account
+
+
+def _drive(
+    notebook: Any,
+    kernel: Any,
+    account: Account,
+    root: Path,
+    output: Path,
+    cell_timeout: int,
+    on_cell: Callable[[int], None],
+    environment: dict[str, str],
+) -> None:
+    from papermill.clientwrap import PapermillNotebookClient
+    from papermill.engines import NBClientEngine
+
+    def started(cell: Any, cell_index: int) -> None:
+        account.cell = cell_index
+        on_cell(cell_index)
+
+    def executed(cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        content = execute_reply["content"]
+        leaves = any(payload.get("source") == "ask_exit" for payload in content.get("payload", []))
+        if content["status"] == "ok" and not leaves:  # exit() and quit() answer ok, and ask to end
+            account.ended.add(cell_index)
+
+    class Engine(NBClientEngine):  # type: ignore[misc]
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+            PapermillNotebookClient(
+                nb_man,
+                km=kernel,
+                kernel_name=kernel_name,
+                resources={"metadata": {"path": str(root)}},
+                timeout=cell_timeout,
+                startup_timeout=_START_TIMEOUT,
+                iopub_timeout=_IOPUB_TIMEOUT,
+                force_raise_errors=True,
+                record_timing=False,
+                log=_LOG,
+                on_cell_execute=started,
+                on_cell_executed=executed,
+            ).execute(env=environment)
+
+    Engine.execute_notebook(notebook, "python3", output_path=str(output), progress_bar=False)
+
+
+def _judge(notebook: Any, account: Account) -> None:
+    """Trust nothing but replies: every code cell with source must have ended, without an error output."""
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        errors = [item for item in cell.outputs if item.output_type == "error"]
+        ended = index in account.ended and not errors
+        cell.metadata["papermill"] = {"status": "completed" if ended else "not completed"}
+        if ended or account.outcome != "good":
+            continue
+        account.outcome, account.cell = "failed", index
+        account.message = _headline(errors[0]) if errors else "the cell did not run to its end (skipped, or it asked the kernel to exit)"
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            cell.metadata.pop("papermill", None)
+    if account.outcome == "good":
+        account.cell = None
+
+
+def _headline(error: Mapping[str, Any]) -> str:
+    text = " ".join(f"{error.get('ename', '')}: {error.get('evalue', '')}".split())
+    if error.get("ename") in ("SystemExit", "KeyboardInterrupt"):
+        return f"the cell left with {text.rstrip(': ')}"
+    return text[:300]
+
+
+def _explain(account: Account, error: BaseException, cell_timeout: int) -> None:
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    if isinstance(error, CellTimeoutError):
+        account.outcome = "timeout"
+        account.message = f"the cell took longer than {cell_timeout} s; raise --cell-timeout"
+    elif isinstance(error, DeadKernelError) or "Kernel died" in str(error):
+        account.outcome = "kernel died"
+        account.message = "the kernel ended before the cell did (killed, out of memory, or os._exit)"
+    elif isinstance(error, Exception):
+        account.outcome = "failed"
+        account.message = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    else:
+        account.outcome, account.message = "interrupted", "the runner was told to stop"
+
+
+def _kernel(folder: Path) -> Any:
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    # No folders of kernel specifications: what remains is the native one, this interpreter.
+    specifications = KernelSpecManager(kernel_dirs=[])
+    manager = AsyncKernelManager(kernel_spec_manager=specifications, kernel_name="python3", transport="ipc", log=_LOG)
+    manager.connection_file = str(folder / "kernel.json")
+    return manager
+
+
+def _environment(root: Path, folder: Path, mark: str) -> dict[str, str]:
+    """The runner's environment, without a person's IPython profile and with one fixed hash seed."""
+    own = {
+        "CRM_PROJECT": str(root),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "PYTHONHASHSEED": "0",
+        _MARK: mark,
+    }
+    return {**os.environ, **own}
+
+
+@contextlib.contextmanager
+def _runtime_folder() -> Iterator[Path]:
+    usual = tempfile.gettempdir()
+    base = usual if len(usual) + len("/crm-12345678/kernel-ipc-5") <= _SOCKET_PATH_LIMIT else "/tmp"  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="crm-", dir=base))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _group(kernel: Any) -> int | None:
+    group = getattr(kernel.provisioner, "pgid", None)
+    return group if group and group != os.getpgrp() else None
+
+
+def _expire(kernel: Any, expired: threading.Event) -> None:
+    expired.set()
+    group = _group(kernel)
+    if group is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def _kill(kernel: Any, mark: str) -> None:
+    """Kill the kernel's process group, then what left the group but still carries the run's mark."""
+    group = _group(kernel)
+    if group is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+    wanted = f"{_MARK}={mark}".encode()
+    for entry in Path("/proc").glob("[0-9]*/environ"):  # Linux; elsewhere the group must do
+        with contextlib.suppress(OSError):
+            if wanted in entry.read_bytes().split(b"\0"):
+                os.kill(int(entry.parent.name), signal.SIGKILL)

@@ -1,0 +1,220 @@
+"""A page of an executed notebook: one self-contained HTML file, findings first, code folded.
+
+The same notebook, findings and provenance give the same bytes: no time, no run id and no random
+id gets in. Everything that a cell shows goes through `shown`, the one door, which knows few MIME
+types and sanitises what it lets pass.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crmlib.findings import MIME, Findings
+from crmlib.runner.execution import tags
+from crmlib.runner.plan import Report
+from crmlib.runner.prose import Writer, code
+from crmlib.runner.sanitising import clean_table
+
+TEMPLATES = Path(__file__).parent / "template"
+TEMPLATE = "crmlib_report"
+
+_PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
+_NEVER = ("application/javascript", "text/javascript", "application/vnd.jupyter.widget-view+json")
+_EMPTY_REPR = re.compile(r"<(Figure size|Axes|AxesSubplot|matplotlib|seaborn|IPython\.core\.display)[^\n]*>")
+_TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]+?)[ \t#]*(\n|\Z)")
+_LONE_HEADING = re.compile(r'\s*<h(?P<level>[2-6]) id="(?P<anchor>[^"]*)">.*</h\d>\s*', re.DOTALL)
+_OPENING = re.compile(r"\s*<h(?P<level>[1-6])\b")
+
+
+@dataclass
+class Block:
+    """A piece of the page's body: prose, or folded code with what it showed."""
+
+    prose: str = ""
+    code: str = ""
+    outputs: list[str] = field(default_factory=list)
+
+
+def page(notebook: Any, *, report: Report, findings: Findings, provenance: Mapping[str, Any]) -> str:
+    """HTML page of an executed notebook.
+
+    Parameters
+    ----------
+    notebook : notebook node
+        As executed by the runner.
+    report : Report
+        Its title, parameters and their meaning.
+    findings : Findings
+        The conclusions, the answer first.
+    provenance : mapping
+        The run's record; of it `commit`, `lock`, `library`, `library_version`, `data`, `seed` are shown.
+
+    Raises
+    ------
+    DataError
+        A formula cannot be drawn.
+    """
+    from markupsafe import Markup
+
+    writer = Writer()
+    title, blocks = _body(notebook, writer)
+    safe = [
+        {"prose": Markup(item.prose), "code": Markup(item.code), "outputs": [Markup(shown) for shown in item.outputs]}  # noqa: S704
+        for item in blocks
+    ]
+    kept = {heading.anchor for heading in writer.headings if any(f'id="{heading.anchor}"' in b.prose for b in blocks)}
+    view = {
+        "title": Markup(writer.inline(title or report.title or report.name)),  # noqa: S704
+        "plain_title": page_title(notebook) or report.title or report.name,
+        "report": report,
+        "parameters": [
+            (name, _for_people(value), report.declared[name].help.replace("`", ""))
+            for name, value in report.parameters.items()
+        ],
+        "answer": findings[0],
+        "others": findings[1:],
+        "contents": [item for item in writer.headings if item.level == 2 and item.anchor in kept],
+        "blocks": safe,
+        "provenance": provenance,
+        "data": {name: value or "not hashed" for name, value in provenance.get("data", {}).items()},
+    }
+    html, _ = _exporter().from_notebook_node(notebook, resources={"view": view})
+    return html.rstrip() + "\n"
+
+
+def _for_people(value: object) -> str:
+    if value == "":
+        return "not set"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def page_title(notebook: Any) -> str:
+    """Words of a notebook's first heading; empty when it has none."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            found = _TITLE.match(cell.source)
+            writer = Writer()
+            return writer.plain(writer.inline(found["title"])) if found else ""
+    return ""
+
+
+def shown(output: Mapping[str, Any], writer: Writer, number: int) -> str:
+    """Harmless HTML of one output of a cell; empty when there is nothing to show.
+
+    Parameters
+    ----------
+    output : mapping
+        A Jupyter output.
+    writer : Writer
+        For Markdown outputs.
+    number : int
+        Position of the output on the page.
+    """
+    if output["output_type"] == "stream":
+        text = _text(output["text"])
+        if output["name"] == "stderr":
+            return f"<details><summary>Messages</summary>{text}</details>" if text else ""
+        return text
+    data = output.get("data", {})
+    if MIME in data:
+        return ""
+    if "text/html" in data and (html := clean_table(data["text/html"], number)):
+        return html
+    for kind in _PICTURES:
+        if kind in data and (picture := _picture(kind, data, output.get("metadata", {}))):
+            return picture
+    if "text/markdown" in data:
+        return f'<div class="prose">{writer.html(data["text/markdown"])}</div>'
+    plain = data.get("text/plain", "")
+    if any(kind in data for kind in _NEVER) or _EMPTY_REPR.fullmatch(plain.strip()):
+        return ""
+    return _text(plain)
+
+
+def _body(notebook: Any, writer: Writer) -> tuple[str, list[Block]]:
+    """Title (Markdown) and the blocks below it."""
+    title, blocks = "", []
+    waiting: list[str] = []  # code that showed nothing joins the code that follows it
+
+    def flush() -> None:
+        if waiting:
+            blocks.append(Block(code=code("\n\n".join(waiting))))
+            waiting.clear()
+
+    first, number = True, itertools.count(1)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            source = cell.source
+            if first and (found := _TITLE.match(source)):
+                title, source = found["title"], source[found.end() :]
+            first = False
+            flush()
+            if source.strip():
+                blocks.append(Block(prose=writer.html(source, cell.get("attachments"))))
+        elif cell.cell_type == "code" and cell.source.strip():
+            if "findings" in tags(cell):
+                flush()
+                blocks.append(Block(prose='<p class="pointer"><a href="#answer">The findings stand at the top.</a></p>'))
+            elif not {"parameters", "injected-parameters"} & set(tags(cell)):
+                waiting.append(cell.source.strip())
+                outputs = [html for item in cell.outputs if (html := shown(item, writer, next(number)))]
+                if outputs:
+                    blocks.append(Block(code=code("\n\n".join(waiting)), outputs=outputs))
+                    waiting.clear()
+    flush()
+    return title, _without_empty_sections(blocks)
+
+
+def _without_empty_sections(blocks: list[Block]) -> list[Block]:
+    """Drop headings that stand alone before a heading of their level or above, or at the end."""
+    kept: list[Block] = []
+    for block in reversed(blocks):
+        alone = _LONE_HEADING.fullmatch(block.prose)
+        if alone and alone[0].count("<h") == 1:
+            following = _OPENING.match(kept[-1].prose) if kept else None
+            if not kept or (following and int(following["level"]) <= int(alone["level"])):
+                continue
+        kept.append(block)
+    return kept[::-1]
+
+
+def _picture(kind: str, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    from html import escape
+
+    content = data[kind]
+    encoded = base64.b64encode(content.encode()).decode() if kind == "image/svg+xml" else re.sub(r"\s", "", content)
+    if not re.fullmatch(r"[A-Za-z0-9+/=]*", encoded):
+        return ""
+    plain = str(data.get("text/plain", ""))
+    own = metadata.get(kind, {}) if isinstance(metadata.get(kind), Mapping) else {}
+    alt = str(own.get("alt") or metadata.get("alt") or ("" if plain.startswith("<") else plain) or "Figure")
+    return f'<figure><img src="data:{kind};base64,{encoded}" alt="{escape(alt)}"></figure>'
+
+
+def _text(text: str) -> str:
+    from html import escape
+
+    from nbconvert.filters.ansi import strip_ansi
+
+    plain = strip_ansi(text).strip("\n")
+    return f'<pre class="text" tabindex="0">{escape(plain)}</pre>' if plain.strip() else ""
+
+
+def _exporter() -> Any:
+    from nbconvert.exporters.templateexporter import TemplateExporter
+
+    class PageExporter(TemplateExporter):  # type: ignore[misc]
+        """Our template, and none of nbconvert's HTML: its own pages run scripts from data."""
+
+        output_mimetype = "text/html"
+
+        def _file_extension_default(self) -> str:
+            return ".html"
+
+    return PageExporter(template_name=TEMPLATE, extra_template_basedirs=[str(TEMPLATES)])

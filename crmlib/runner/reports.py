@@ -1,0 +1,332 @@
+"""Running reports: check, lock, execute, judge, render, publish, record.
+
+A failure of any step keeps the last good page where it is, byte for byte. The exit codes are
+those of `crmlib.errors`; of several reports the highest one stands.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import crmlib
+from crmlib.errors import BusyError, CrmError, DataError, ParameterError, SourceError
+from crmlib.findings import MIME, Findings, read
+from crmlib.runner import records
+from crmlib.runner.parameters import assignments, from_text
+from crmlib.runner.plan import NAME, Report, plan, report_names
+from crmlib.runner.progress import Lines, Live
+from crmlib.runner.provenance import Inputs, commit, inputs, versions
+from crmlib.runner.records import Record
+
+#: Exit code of each outcome.
+EXIT_CODES = {
+    "good": 0,
+    "up to date": 0,
+    "failed": 1,
+    "no data": 3,
+    "busy": 4,
+    "timeout": 5,
+    "kernel died": 6,
+    "interrupted": 130,
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One report to run: the plan's, or a variant of it.
+
+    Parameters
+    ----------
+    report : Report
+        With the parameters to use.
+    publication : str or None
+        Name under `latest/` that a good run takes; None for a run kept in its own folder only.
+    """
+
+    report: Report
+    publication: str | None
+
+
+def requests(
+    root: Path,
+    names: Sequence[str] = (),
+    *,
+    given: Mapping[str, str] | None = None,
+    as_name: str | None = None,
+    cell_timeout: int | None = None,
+    run_timeout: int | None = None,
+) -> list[Request]:
+    """What to run: reports of the plan, or one of them with other parameters.
+
+    Parameters
+    ----------
+    root : Path
+    names : sequence of str
+        Entries of `reports.yml`; all when empty.
+    given : mapping of name to text
+        Parameters other than the plan's; for one report only.
+    as_name : str, optional
+        Publish under this name, which is no report of the plan.
+    cell_timeout, run_timeout : int, optional
+        Seconds, instead of the plan's.
+
+    Raises
+    ------
+    ParameterError
+        The plan, a name or a parameter is at fault.
+    """
+    reports = plan(root, names)
+    if (given or as_name) and len(names) != 1:
+        raise ParameterError("-p and --as are for one report; name it")
+    if as_name is not None:
+        if not NAME.fullmatch(as_name):
+            raise ParameterError(f"--as {as_name!r} must be lower-case letters, digits, _ and -, at most 64")
+        if as_name in {name for name, _ in report_names(root)}:
+            raise ParameterError(f"--as {as_name!r} is a report of the plan, whose page it would replace; choose another")
+    found = []
+    for report in reports:
+        own = dict(report.parameters)
+        values = own | from_text(report.declared, given or {})
+        changed = replace(
+            report,
+            parameters=values,
+            cell_timeout=cell_timeout or report.cell_timeout,
+            run_timeout=run_timeout or report.run_timeout,
+        )
+        found.append(Request(changed, as_name or (report.name if values == own else None)))
+    return found
+
+
+def run_reports(root: Path, wanted: Sequence[Request], display: Lines | Live, *, force: bool = False) -> list[Record]:
+    """Run each report that is not up to date; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    root : Path
+    wanted : sequence of Request
+        From `requests`.
+    display : Lines or Live
+        Where progress is shown.
+    force : bool
+        Run reports that are up to date too.
+
+    Returns
+    -------
+    list of dict
+        The record of each report, with `outcome`, `exit_code` and `message`.
+    """
+    from crmlib.runner.shelf import write_shelf
+
+    with records.locked(root, "shelf", wait=60):
+        records.recover(root)
+    done: list[Record] = []
+    for number, request in enumerate(wanted, 1):
+        display.begin(request.publication or request.report.name, number, len(wanted))
+        record = _attempt(root, request, display, force=force)
+        with records.locked(root, "shelf", wait=60):
+            write_shelf(root)
+        display.end(_summary(root, record), good=record["exit_code"] == 0)
+        done.append(record)
+        if record["outcome"] == "interrupted":
+            break
+    return done
+
+
+def exit_code(done: Sequence[Record]) -> int:
+    """The worst, which is the highest, exit code; 0 when all are good."""
+    return max((record["exit_code"] for record in done), default=0)
+
+
+def _attempt(root: Path, request: Request, display: Lines | Live, *, force: bool) -> Record:
+    """Record of the report, run if need be; failures become records, never exceptions."""
+    report = request.report
+    held = records.lock_name(request.publication or report.name, report.parameters)
+    base: Record = {
+        "version": 1,
+        "run": None,
+        "report": report.name,
+        "publication": request.publication,
+        "notebook": report.notebook.relative_to(root).as_posix(),
+        "parameters": dict(report.parameters),
+        "held": held,
+        "started_at": _now().isoformat(timespec="seconds"),
+    }
+    try:
+        with records.locked(root, held, wait=0.3):  # a glance at a dead runner's lock takes less
+            try:
+                made_of = inputs(root, report.notebook, report.parameters)
+            except (SourceError, DataError) as error:
+                return _recorded(root, base, "no data", str(error))
+            last = None if force else _last_good(root, request, made_of)
+            if last is not None:
+                return _up_to_date(root, base, last)
+            return _run(root, request, made_of, base, display)
+    except BusyError:
+        return _recorded(root, base, "busy", f"{report.name} with these parameters is running already; wait for its end")
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        return base | {"outcome": "failed", "exit_code": 1, "message": f"{error.strerror or error}{place}; see to the disk"}
+
+
+def _up_to_date(root: Path, base: Record, last: Record) -> Record:
+    """Record that nothing had to run; written down only when it clears a failure from the shelf."""
+    record = base | {"outcome": "up to date", "exit_code": 0, "message": "", "good_run": last["run"]}
+    later = [item for item in records.records(root) if item.get("publication") == base["publication"]]
+    if later and later[-1]["outcome"] not in ("good", "up to date"):
+        records.append(root, record)
+    return record
+
+
+def _last_good(root: Path, request: Request, made_of: Inputs) -> Record | None:
+    """The last good run, if made of the same inputs, its page is in place, and no same run failed since."""
+    if made_of.key is None:
+        return None
+    same_place = [
+        record
+        for record in records.records(root)
+        if record["report"] == request.report.name and record.get("publication") == request.publication
+    ]
+    if request.publication is None:
+        same_place = [record for record in same_place if record.get("key") == made_of.key]
+    good = [index for index, record in enumerate(same_place) if record["outcome"] == "good"]
+    if not good:
+        return None
+    last, since = same_place[good[-1]], same_place[good[-1] + 1 :]
+    page = root / records.FOLDER / "runs" / str(last["run"]) / "report.html"
+    in_place = request.publication is None or records.published(root, request.publication) == last["run"]
+    failed_since = any(record.get("key") == made_of.key and record["exit_code"] for record in since)
+    return last if last.get("key") == made_of.key and page.is_file() and in_place and not failed_since else None
+
+
+def _run(root: Path, request: Request, made_of: Inputs, base: Record, display: Lines | Live) -> Record:
+    report = request.report
+    began = _now()
+    folder = records.run_folder(root, request.publication or report.name, made_of.key or base["held"][-16:], began)
+    record = base | {
+        "run": folder.name,
+        "started_at": began.isoformat(timespec="seconds"),
+        "outcome": "running",
+        "key": made_of.key,
+        "data": dict(made_of.data),
+        "notebook_hash": made_of.notebook,
+        "library": made_of.library,
+        "library_version": crmlib.__version__,
+        "lock": made_of.lock,
+        "commit": commit(root),
+        "versions": versions(),
+        "seed": report.parameters.get("seed"),
+    }
+    records.write_record(folder, record)
+    try:
+        record |= _executed(root, report, folder, record, display.cell)
+    except Exception as error:  # whatever went wrong, the record says so and other reports go on
+        kind = "" if isinstance(error, CrmError) else f"{type(error).__name__}: "
+        record |= {"outcome": "failed", "message": kind + " ".join(str(error).split())}
+    except KeyboardInterrupt:
+        record |= {"outcome": "interrupted", "message": "the runner was told to stop"}
+    ended = _now()
+    record |= {
+        "exit_code": EXIT_CODES[record["outcome"]],
+        "ended_at": ended.isoformat(timespec="seconds"),
+        "seconds": round((ended - began).total_seconds(), 1),
+    }
+    records.write_record(folder, record)
+    records.append(root, record)
+    if record["outcome"] == "good" and request.publication is not None:
+        records.publish(root, request.publication, folder)
+    return record
+
+
+def _executed(root: Path, report: Report, folder: Path, record: Record, on_cell: Callable[[int, int], None]) -> Record:
+    """What execution, judgement and rendering add to the record."""
+    import nbformat
+
+    from crmlib.runner.execution import execute, prepared
+    from crmlib.runner.rendering import page, page_title
+
+    source = nbformat.read(report.notebook, as_version=4)
+    own = {name: value for name, value in report.parameters.items() if value != report.declared[name].default}
+    notebook = prepared(source, assignments(own))
+    code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
+    output = folder / "notebook.ipynb"
+    account = execute(
+        notebook,
+        root=root,
+        output=output,
+        cell_timeout=report.cell_timeout,
+        run_timeout=report.run_timeout,
+        on_cell=lambda index: on_cell(code.index(index) + 1, len(code)),
+    )
+    records.write_atomic(output, nbformat.writes(notebook) + "\n")
+    added: Record = {"outcome": account.outcome, "message": account.message}
+    if account.cell is not None:
+        added["cell"] = _cell(notebook, account.cell)
+    if account.outcome != "good":
+        return added
+    found = stored_findings(notebook)
+    html = page(notebook, report=report, findings=found, provenance=record)
+    records.write_atomic(folder / "report.html", html)
+    return added | {"title": page_title(notebook), "findings": found.to_json()["findings"]}
+
+
+def stored_findings(notebook: Any) -> Findings:
+    """Findings of an executed notebook: one cell tagged `findings`, one such output in it.
+
+    Raises
+    ------
+    DataError
+        There is no such cell or output, or several, or the findings are invalid.
+    """
+    from crmlib.runner.execution import tags
+
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and "findings" in tags(cell)]
+    if len(cells) != 1:
+        raise DataError(f"{len(cells)} code cells are tagged 'findings'; a report needs exactly one")
+    outputs = [output.data[MIME] for output in cells[0].outputs if MIME in output.get("data", {})]
+    if len(outputs) != 1:
+        raise DataError(f"the cell tagged 'findings' shows {len(outputs)} Findings; end it with one `Findings([…])`")
+    return read(outputs[0])
+
+
+def _cell(notebook: Any, index: int) -> Record:
+    """Where a run ended: position from 1, the heading above, the first line of source."""
+    headings = [
+        line.lstrip("# ").strip()
+        for cell in notebook.cells[:index]
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+        if line.startswith("#")
+    ]
+    head = next((line for line in notebook.cells[index].source.splitlines() if line.strip()), "")
+    section = headings[-1] if headings else ""
+    return {"position": index + 1, "of": len(notebook.cells), "section": section, "source": head[:120]}
+
+
+def _recorded(root: Path, base: Record, outcome: str, message: str) -> Record:
+    """Record of an attempt that started no kernel."""
+    record = base | {"outcome": outcome, "exit_code": EXIT_CODES[outcome], "message": message}
+    records.append(root, record)
+    return record
+
+
+def _summary(root: Path, record: Record) -> str:
+    """One line on how it went, with the cell and the place to look."""
+    if record["outcome"] == "up to date":
+        return f"up to date since {record['good_run'].split('-')[0]} (--force runs it all the same)"
+    place = f"{records.FOLDER}/runs/{record['run']}"
+    if record["outcome"] == "good":
+        published = record["publication"]
+        shown = f"{records.FOLDER}/latest/{published}" if published else place
+        return f"good in {record['seconds']:.0f} s, {shown}/report.html"
+    cell = record.get("cell")
+    where = f" at cell {cell['position']} of {cell['of']} ({cell['source']})" if cell else ""
+    kept = f", see {place}/notebook.ipynb" if record["run"] else ""
+    return f"{record['outcome']}{where}: {record['message']}{kept}"
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
