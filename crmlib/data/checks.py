@@ -34,7 +34,8 @@ class Fault:
     keys: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        where = f"{self.table}.{self.column}" if self.column else self.table
+        joint = ": " if "." in self.table else "."  # a file's name has a dot of its own
+        where = f"{self.table}{joint}{self.column}" if self.column else self.table
         text = f"{where} {self.rule}"
         if self.count is not None:
             text += f" in {self.count:,} row{'' if self.count == 1 else 's'}"
