@@ -63,6 +63,32 @@ def test_parquet_is_the_same_on_every_engine(tmp_path, engine):
     }
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nan_in_parquet_is_missing_on_every_engine(tmp_path, engine):
+    """DuckDB's isnan trusts the file's statistics, which leave NaN out: it must not decide."""
+    import math
+
+    import polars as pl
+
+    day = datetime.datetime(2024, 1, 1)
+    columns = {"order_id": [1, 2], "customer_id": [1, 2], "ordered_at": [day, day]}
+    optional = pl.DataFrame(columns | {"amount": [1.0, 2.0], "cost": [math.nan, -0.0]})
+    optional.write_parquet(tmp_path / "orders.parquet")
+    orders = nw.from_native(data.load(tmp_path, engine)["orders"])
+    known = to_pandas(orders.filter(~nw.col("cost").is_null()).to_native())
+    assert known["order_id"].tolist() == [2]
+
+    required = pl.DataFrame(columns | {"amount": [math.nan, math.inf]})
+    required.write_parquet(tmp_path / "orders.parquet")
+    with pytest.raises(ContractError, match=r"amount is missing in 1 row.*amount is infinite in 1 row"):
+        data.load(tmp_path, engine)
+    if engine == "duckdb":  # a relation of one's own, never loaded by us
+        import duckdb
+
+        own = data.contract_report({"orders": duckdb.read_parquet(str(tmp_path / "orders.parquet"))})
+        assert [(fault.rule, fault.count) for fault in own.faults] == [("is missing", 1), ("is infinite", 1)]
+
+
 def test_source_yml_states_currency_returns_and_last_day(tmp_path):
     text = SOUND.replace("12.50", "-12.50")
     with pytest.raises(

@@ -99,6 +99,8 @@ def normalised(table: pa.Table, name: str) -> pa.Table:
         values, target = table.column(i), _target(field, contract)
         if values.type != target:
             values = values.cast(target, safe=False)
+        if pa.types.is_floating(values.type):
+            values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
         column = contract.column(field.name)
         if column and column.kind == "count" and pa.types.is_floating(target):
             whole = pc.all(pc.equal(values, pc.round(values)), min_count=0).as_py()
@@ -115,6 +117,10 @@ def _projection(field: pa.Field, contract: Contract) -> str:
 
     name = '"' + field.name.replace('"', '""') + '"'
     target = _target(field, contract)
+    if pa.types.is_floating(field.type):
+        # NaN to null as on the other engines; not isnan, which DuckDB takes for false where the
+        # file's statistics, which leave NaN out, say so
+        return f"CASE WHEN isfinite({name}) OR isinf({name}) THEN CAST({name} AS DOUBLE) END AS {name}"
     if field.type == target:
         return name
     types = {pa.timestamp("us"): "TIMESTAMP", pa.float64(): "DOUBLE", pa.int64(): "BIGINT", pa.string(): "VARCHAR"}
