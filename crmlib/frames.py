@@ -8,6 +8,7 @@ relations, Spark) and give the same kind back; lazy stays lazy. Small results le
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Calendar periods that cohort and panel functions accept, finest first.
 PERIODS = ("day", "week", "month", "quarter", "year")
+
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def wrap(frame: Any, columns: Sequence[str], *, table: str) -> nw.DataFrame[Any] | nw.LazyFrame[Any]:
@@ -61,6 +64,7 @@ def day_number(instant: nw.Expr) -> nw.Expr:
 
     From year y and ordinal day d of the proleptic Gregorian calendar:
     365 (y − 1970) + ⌊(y − 1969)/4⌋ − ⌊(y − 1901)/100⌋ + ⌊(y − 1601)/400⌋ + d − 1, for y ≥ 1601.
+    Drop missing instants before: pandas' integers have no value for them.
     """
     year = instant.dt.year().cast(nw.Int64)
     leap_days = (year - 1969) // 4 - (year - 1901) // 100 + (year - 1601) // 400
@@ -93,16 +97,26 @@ def period_number(instant: nw.Expr, period: str) -> nw.Expr:
     raise ParameterError(f"period {period!r} is unknown; use one of {', '.join(PERIODS)}")
 
 
-def period_start(number: int, period: str) -> datetime.date:
-    """First day of the period that `period_number` gave this number."""
-    if period in ("day", "week"):
-        days = number if period == "day" else 7 * number - 3
-        return datetime.date(1970, 1, 1) + datetime.timedelta(days=days)
-    months = {"month": 1, "quarter": 3, "year": 12}
-    if period not in months:
+def period_start(instant: nw.Expr, period: str) -> nw.Expr:
+    """First instant (datetime, microseconds) of the calendar period an instant falls in.
+
+    Weeks begin on Monday.
+
+    Raises
+    ------
+    ParameterError
+        `period` is not one of `PERIODS`.
+    """
+    day = instant.cast(nw.Datetime("us")).dt.truncate("1d")
+    if period == "week":
+        monday = day
+        for weekday in range(2, 8):  # no engine-neutral truncation to weeks
+            monday = nw.when(day.dt.weekday() == weekday).then(day.dt.offset_by(f"-{weekday - 1}d")).otherwise(monday)
+        return monday
+    units = {"day": "1d", "month": "1mo", "quarter": "1q", "year": "1y"}
+    if period not in units:
         raise ParameterError(f"period {period!r} is unknown; use one of {', '.join(PERIODS)}")
-    year, month = divmod(number * months[period], 12)
-    return datetime.date(year, month + 1, 1)
+    return day.dt.truncate(units[period])
 
 
 def as_date(value: str | datetime.date | None, *, name: str) -> datetime.date | None:
@@ -115,14 +129,34 @@ def as_date(value: str | datetime.date | None, *, name: str) -> datetime.date | 
     """
     if value is None or value == "":
         return None
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, datetime.datetime) and value == value:  # pandas' NaT is a datetime, unequal to itself
         return value.date()
-    if isinstance(value, datetime.date):
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
         return value
     try:
-        return datetime.date.fromisoformat(value)
+        text: Any = value
+        if not _ISO_DAY.fullmatch(text):  # fromisoformat also takes 19970630 and 1997-W26-1
+            raise ValueError
+        return datetime.date.fromisoformat(text)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"{name} is {value!r}; give a date as YYYY-MM-DD") from error
+
+
+def first_rows(frame: Any, *, by: Sequence[str], columns: Sequence[str] | None = None, rows: int = 5) -> pd.DataFrame:
+    """First rows by a named sort, as a small pandas frame: the same rows on every engine.
+
+    Parameters
+    ----------
+    frame : any frame
+    by : sequence of str
+        Columns to sort by; enough of them that no two of the rows shown tie.
+    columns : sequence of str, optional
+        Columns to show; default all.
+    rows : int
+    """
+    shown = list(columns) if columns is not None else nw.from_native(frame).collect_schema().names()
+    table = wrap(frame, [*shown, *(name for name in by if name not in shown)], table="the table")
+    return to_pandas(table.sort(*by).head(rows).to_native(), sort_by=by)[shown]
 
 
 def to_pandas(frame: Any, *, sort_by: Sequence[str] = ()) -> pd.DataFrame:
