@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, overload
 
@@ -23,7 +23,9 @@ MIME = "application/vnd.crmlib.findings+json"
 Value = float | int | str | bool | None
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
-_MARKDOWN = str.maketrans({mark: "\\" + mark for mark in "\\`*_[]<>$|~"})
+_BREAKS = re.compile(r"[ \t\r\n\v\f\x85\u2028\u2029]+")
+_MARKDOWN = str.maketrans({mark: "\\" + mark for mark in "\\`*_[]<>$|~#&"})
+_ITEM = re.compile(r"^(\d*)([-+.)])")  # at the start of a line these begin a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,20 @@ class Finding:
             raise ParameterError(f"finding key {self.key!r} must be lower-case letters, digits and underscores")
         if not isinstance(self.sentence, str) or not self.sentence.rstrip().endswith((".", "?", "!")):
             raise ParameterError(f"finding {self.key!r}: the sentence must be a full sentence, got {self.sentence!r}")
+        # One sentence is one line: a line break in a name from the data would end the Markdown item.
+        object.__setattr__(self, "sentence", _BREAKS.sub(" ", self.sentence).strip())
         for name in ("value", "low", "high", "level"):
-            object.__setattr__(self, name, _plain(getattr(self, name), f"finding {self.key!r}: {name}"))
+            kept = _plain(getattr(self, name), f"finding {self.key!r}: {name}")
+            if name != "value" and isinstance(kept, (str, bool)):
+                raise ParameterError(f"finding {self.key!r}: {name} is {kept!r}; give a number")
+            object.__setattr__(self, name, kept)
         interval = (self.low, self.high, self.level)
         if any(end is None for end in interval) and any(end is not None for end in interval):
             raise ParameterError(f"finding {self.key!r}: give low, high and level, or none of them")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ParameterError(f"finding {self.key!r}: low {self.low} lies above high {self.high}")
+        if self.level is not None and not 0 < self.level < 1:
+            raise ParameterError(f"finding {self.key!r}: level is {self.level}; give a share such as 0.95")
 
 
 class Findings(Sequence[Finding]):
@@ -110,7 +119,7 @@ class Findings(Sequence[Finding]):
         return {"version": 1, "findings": [asdict(finding) for finding in self]}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        first, *rest = [finding.sentence.translate(_MARKDOWN) for finding in self]
+        first, *rest = [_ITEM.sub(r"\1\\\2", finding.sentence.translate(_MARKDOWN)) for finding in self]
         lines = [f"**{first}**", *([""] if rest else []), *(f"- {sentence}" for sentence in rest)]
         return {"text/plain": repr(self), "text/markdown": "\n".join(lines), MIME: self.to_json()}
 
@@ -146,6 +155,13 @@ def money(value: float, currency: str, digits: int = 2) -> str:
     return f"{currency} {value:,.{digits}f}"
 
 
+def between(low: float | None, high: float | None, wording: Callable[[float], str], level: float) -> str:
+    """Interval in brackets with a space before it, " (95 % interval 7.7 % to 8.4 %)"; empty when there is none."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    return f" ({100 * level:g} % interval {wording(low)} to {wording(high)})"
+
+
 def verdict(low: float, high: float, *, above: str, below: str, same: str = "cannot be told apart") -> str:
     """The wording that an interval of a difference allows: above zero, below zero, or neither."""
     if low > 0:
@@ -157,7 +173,7 @@ def verdict(low: float, high: float, *, above: str, below: str, same: str = "can
 
 def _plain(value: Any, name: str) -> Value:
     """Plain Python scalar: NumPy scalars unwrapped, floats to 5 significant digits, never NaN."""
-    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+    if hasattr(value, "item") and getattr(value, "size", 1) == 1:
         value = value.item()
     if value is None or isinstance(value, (bool, int, str)):
         return value
