@@ -7,6 +7,7 @@ figure once, in Jupyter, papermill and nbconvert alike, whatever the Matplotlib 
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,22 +25,17 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 GREY = "#6E6E6E"
 
 _DPI = 160
+_MARGIN, _LETTER = 0.75, 0.1  # inches: what the y axis takes of a panel's width, and a letter of its title
 _STYLE: Any = {
     "axes.edgecolor": "#B0B0B0",
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.labelcolor": "#333333",
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11.5,
-    "axes.titleweight": "bold",
-    "axes.titlepad": 10,
     "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "grid.color": "#E6E6E6",
-    "legend.frameon": False,
     "lines.linewidth": 1.8,
     "xtick.color": "#555555",
     "ytick.color": "#555555",
@@ -109,8 +105,35 @@ def png(figure: Figure) -> bytes:
 
 def label(axes: Axes, *, title: str, x: str, y: str) -> Axes:
     """Title (what to see) and axis labels (with units), all three required."""
-    axes.set_title(title, wrap=True)
-    axes.set(xlabel=x, ylabel=y)
+    place, figure = axes.get_subplotspec(), axes.get_figure(root=True)
+    panels = place.get_geometry()[1] if place is not None else 1
+    if panels > 1 and figure is not None:  # Matplotlib wraps at the edge of the figure, which lets a title run into its neighbour's
+        inches = figure.get_figwidth() / panels - _MARGIN
+        title = "\n".join(textwrap.wrap(title, max(10, int(inches / _LETTER))))
+    axes.set_title(title, loc="left", fontsize=11.5, fontweight="bold", pad=10, wrap=True)
+    axes.set_xlabel(x, color="#333333")
+    axes.set_ylabel(y, color="#333333")
+    return axes
+
+
+def whole_numbers(axes: Axes, which: str = "x") -> Axes:
+    """Ticks at whole numbers only, for ages, counts and positions."""
+    from matplotlib.ticker import MaxNLocator
+
+    (axes.xaxis if which == "x" else axes.yaxis).set_major_locator(MaxNLocator(integer=True))
+    return axes
+
+
+def from_zero(axes: Axes) -> Axes:
+    """Start the y axis at zero, with air above the highest point: bars and money need the zero."""
+    top = axes.dataLim.ymax
+    axes.set_ylim(0, 1.08 * top if 0 < top < np.inf else 1)
+    return axes
+
+
+def legend(axes: Axes, place: Any = "best") -> Axes:
+    """Legend without a frame, at a Matplotlib location."""
+    axes.legend(loc=place, frameon=False)
     return axes
 
 
@@ -186,7 +209,14 @@ def curve(
         Index into `COLOURS`, or a colour.
     dashed, step, marker
         Line style: dashed for a truth or benchmark, step for a survival curve.
+
+    Raises
+    ------
+    ParameterError
+        One end of the band without the other.
     """
+    if (low is None) != (high is None):
+        raise ParameterError("a band needs both ends: give low and high, or neither")
     shade = COLOURS[colour % len(COLOURS)] if isinstance(colour, int) else colour
     style: dict[str, Any] = {"color": shade, "linestyle": "--" if dashed else "-", "marker": marker, "markersize": 3.5}
     if step:
