@@ -6,6 +6,7 @@ foundation
     errors        what can go wrong, named
     project       where the project lies
     frames        any frame in, the same kind out; calendar arithmetic
+    intervals     the bootstrap over customers
     findings      computed conclusions
 data
     load          source -> tables: real data from pinned wheels, a folder, the simulated firm

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,15 @@ class FrameKind:
 def frame(request: pytest.FixtureRequest) -> FrameKind:
     """Constructor of frames, in turn of pandas, Polars eager and lazy, DuckDB."""
     return FrameKind(request.param)
+
+
+@pytest.fixture(scope="session")
+def published() -> Callable[[str], Any]:
+    """Entry of `tests/published.yml` by its key: source, data, tolerance, values."""
+    import yaml
+
+    entries = yaml.safe_load((Path(__file__).parent / "published.yml").read_text(encoding="utf-8"))
+    return lambda key: entries[key]
 
 
 @pytest.fixture(scope="session")

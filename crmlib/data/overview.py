@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
@@ -27,7 +27,7 @@ def overview(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame([_row(name, frame) for name, frame in tables.items()]).set_index("table")
 
 
-def _row(name: str, native: object) -> dict[str, object]:
+def _row(name: str, native: Any) -> dict[str, object]:
     """One row of the overview, from one aggregate query."""
     frame = nw.from_native(native)
     columns = frame.collect_schema().names()

@@ -1,0 +1,94 @@
+"""Time to an event that is observed: Kaplan and Meier's curve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crmlib.errors import DataError, ParameterError
+from crmlib.intervals import require_level
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def survival_curve(durations: Any, observed: Any, *, weights: Any = None, level: float = 0.95) -> pd.DataFrame:
+    """Array: Kaplan-Meier estimate of the share without the event after each duration.
+
+    Only for an event that is observed, such as the end of a contract or a second order, with those
+    who have not had it censored at the end of the data; a customer's last order is no such event.
+
+    Parameters
+    ----------
+    durations : array-like of float, shape (n,)
+        Time to the event or to censoring, at least 0; the unit is the caller's.
+    observed : array-like of bool, shape (n,)
+        Whether the event was seen.
+    weights : array-like of float, shape (n,), optional
+        How many customers each entry stands for.
+    level : float
+        Pointwise level; the interval is Greenwood's on the log-minus-log scale.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a time with an event, ascending, after a first row at time 0
+        time, at_risk, events, survival (0-1), low, high. With no event: the first row alone.
+
+    Raises
+    ------
+    DataError
+        Empty input, unequal lengths, or a duration that is missing or negative.
+
+    Examples
+    --------
+    >>> survival_curve([1, 2, 2, 3], [True, True, False, False])[["time", "at_risk", "events", "survival"]]
+       time  at_risk  events  survival
+    0   0.0      4.0     0.0      1.00
+    1   1.0      4.0     1.0      0.75
+    2   2.0      3.0     1.0      0.50
+    """
+    import pandas as pd
+    from scipy.stats import norm
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    require_level(level)
+    time, status = np.asarray(durations, dtype=float), np.asarray(observed, dtype=bool)
+    counts = np.ones(len(time)) if weights is None else np.asarray(weights, dtype=float)
+    if not len(time) or not len(time) == len(status) == len(counts):
+        raise DataError(f"durations, observed and weights need one length above 0, not {len(time)}, {len(status)}")
+    if not (np.isfinite(time) & (time >= 0)).all():
+        raise DataError("durations must be finite and at least 0; a negative one has its event before its start")
+    start = pd.DataFrame(
+        {"time": [0.0], "at_risk": counts.sum(), "events": 0.0, "survival": 1.0, "low": 1.0, "high": 1.0}
+    )
+    if not status.any():
+        return start
+    fit = SurvfuncRight(time, status.astype(int), freq_weights=counts)
+    seen = fit.n_events > 0
+    at_risk, events, survival = fit.n_risk[seen], fit.n_events[seen], fit.surv_prob[seen]
+    low, high = _log_minus_log(survival, at_risk, events, norm.ppf(0.5 + level / 2))
+    columns = {"time": fit.surv_times[seen], "at_risk": at_risk, "events": events, "survival": survival}
+    rows = pd.DataFrame({**columns, "low": low, "high": high}).astype(float)
+    return pd.concat([start, rows], ignore_index=True)
+
+
+def _log_minus_log(
+    survival: np.ndarray, at_risk: np.ndarray, events: np.ndarray, z: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interval from Greenwood's variance of log S, Σ d / (n (n − d)), put on the scale of log(−log S).
+
+    Not statsmodels' standard error: with frequency weights it counts their squares.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = z * np.sqrt(np.cumsum(events / (at_risk * (at_risk - events)))) / np.abs(np.log(survival))
+        low, high = survival ** np.exp(spread), survival ** np.exp(-spread)
+    ends = (survival <= 0) | (survival >= 1)  # the scale has no width there
+    return np.where(ends, survival, low), np.where(ends, survival, high)
+
+
+def curve_at(curve: pd.DataFrame, time: float) -> pd.Series:
+    """Array: the row of a survival curve in force at a time: the last one at or before it."""
+    if time < 0:
+        raise ParameterError(f"time is {time}; give one at or after 0")
+    return curve.iloc[int(np.searchsorted(curve["time"].to_numpy(), time, side="right")) - 1]

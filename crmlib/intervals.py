@@ -1,0 +1,97 @@
+"""Intervals that several topics share: the bootstrap over customers, and what a level may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crmlib.errors import ParameterError
+
+#: Fewer customers than this get no bootstrap interval: of so few it is too narrow.
+FEWEST = 30
+
+
+def bootstrap_interval(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    n: int,
+    *,
+    level: float = 0.95,
+    replicates: int = 1_000,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Array: percentile interval of a statistic over resamples of n customers.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes weights of shape (n, b), how often each customer was drawn in each of b replicates, and
+        returns the statistics, shape (k, b). NaN marks a replicate in which it does not exist.
+    n : int
+        Number of customers.
+    level, replicates
+        Coverage between 0 and 1; number of resamples, at least 1.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (low, high), each of shape (k,)
+
+    References
+    ----------
+    Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7, 1-26.
+    """
+    require_level(level)
+    if replicates < 1:
+        raise ParameterError(f"replicates is {replicates}; give at least 1, better 1,000")
+    draws = []
+    block = max(1, min(replicates, 20_000_000 // max(n, 1)))  # about 160 MB of weights at a time
+    for start in range(0, replicates, block):
+        size = min(block, replicates - start)
+        weights = np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(size)], axis=1)
+        draws.append(statistic(weights.astype(float)))
+    low, high = np.nanquantile(np.concatenate(draws, axis=1), [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return low, high
+
+
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """Array: p-values adjusted for the number of comparisons, so that one level holds for all of them.
+
+    Sorted upwards, the i-th of m is multiplied by m − i + 1, then made monotone and cut at 1. Own code
+    because statsmodels' `multipletests` collects all garbage at each call, 70 ms in a notebook.
+
+    Parameters
+    ----------
+    p_values : array-like, shape (m,)
+
+    Returns
+    -------
+    array, shape (m,), in the order given
+
+    References
+    ----------
+    Holm, S. (1979), A simple sequentially rejective multiple test procedure, Scand. J. Stat. 6, 65-70.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
+    """
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)) if len(p) else p
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted
+
+
+def require_level(level: float) -> None:
+    """Refuse a coverage outside the open interval from 0 to 1.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if not 0 < level < 1:
+        raise ParameterError(f"level is {level}; give a coverage between 0 and 1, such as 0.95")
