@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.special import beta, expit
 
 from crmlib import data
 from crmlib.errors import ParameterError
@@ -85,6 +88,44 @@ def test_closed_form_at_zero_is_the_gamma_mixture():
     share = firm(1, alpha=4.414, r=0.243).truth.expected_active_share(0, 39 * 7)
     # P(X(39) = 0) = .5737864 with the rounded parameters printed by Fader, Hardie & Lee 2005
     assert 1 - share == pytest.approx(0.5737864, abs=2e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"a": 0.1, "b": 0.3}, {"alpha": 0.1, "r": 3.0}])
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_population_probability_agrees_with_adaptive_quadrature(options, factor):
+    truth = firm(1, **options).truth
+    start, end = (
+        np.array([[0.0, 30.0, 300.0], [3650.0, 0.0, 7000.0]]),
+        np.array([[30.0, 60.0, 330.0], [3700, 7300, 7300]]),
+    )
+    found = truth.population_active_probability(start, end, factor)
+    assert found.shape == (2, 3)
+    known = truth.parameters
+
+    def share(logit, start, end):  # over u = log(p / (1 - p)), where both ends are smooth
+        p = expit(logit)
+        left = known.alpha + p * start / 7
+        right = left + factor * (end - start) / 7
+        density = p**known.a * (1 - p) ** known.b / beta(known.a, known.b)
+        return density * ((known.alpha / left) ** known.r - (known.alpha / right) ** known.r)
+
+    edges = np.linspace(-200, 100, 61)
+    one_by_one = [
+        sum(quad(share, *piece, args=interval, epsabs=1e-13)[0] for piece in itertools.pairwise(edges))
+        for interval in zip(start.flat, end.flat, strict=True)
+    ]
+    assert found.ravel() == pytest.approx(one_by_one, abs=1e-9)
+
+
+def test_population_probability_takes_any_shape_and_no_other_interval():
+    truth = firm(1).truth
+    assert truth.population_active_probability(7, 7) == 0
+    assert truth.population_active_probability(0, np.zeros((0, 4))).shape == (0, 4)
+    assert truth.population_active_probability(0, [7, 14], [[1.0], [2.0], [3.0]]).shape == (3, 2)
+    with pytest.raises(ParameterError, match="0 ≤ start ≤ end"):
+        truth.population_active_probability(10, 5)
+    with pytest.raises(ParameterError, match="cohort_factor is not positive"):
+        truth.population_active_probability(0, 5, 0.0)
 
 
 def test_repeat_orders_match_the_published_expectation():
