@@ -107,7 +107,8 @@ def label(axes: Axes, *, title: str, x: str, y: str) -> Axes:
     """Title (what to see) and axis labels (with units), all three required."""
     place, figure = axes.get_subplotspec(), axes.get_figure(root=True)
     panels = place.get_geometry()[1] if place is not None else 1
-    if panels > 1 and figure is not None:  # Matplotlib wraps at the edge of the figure, which lets a title run into its neighbour's
+    # Matplotlib wraps at the edge of the figure, which lets a title run into its neighbour's.
+    if panels > 1 and figure is not None:
         inches = figure.get_figwidth() / panels - _MARGIN
         title = "\n".join(textwrap.wrap(title, max(10, int(inches / _LETTER))))
     axes.set_title(title, loc="left", fontsize=11.5, fontweight="bold", pad=10, wrap=True)
