@@ -106,10 +106,10 @@ def test_population_probability_agrees_with_adaptive_quadrature(options, factor)
         p = expit(logit)
         left = known.alpha + p * start / 7
         right = left + factor * (end - start) / 7
-        density = p**known.a * (1 - p) ** known.b / beta(known.a, known.b)
+        density = p**known.a * expit(-logit) ** known.b / beta(known.a, known.b)
         return density * ((known.alpha / left) ** known.r - (known.alpha / right) ** known.r)
 
-    edges = np.linspace(-200, 100, 61)
+    edges = np.linspace(-400, 200, 121)
     one_by_one = [
         sum(quad(share, *piece, args=interval, epsabs=1e-13)[0] for piece in itertools.pairwise(edges))
         for interval in zip(start.flat, end.flat, strict=True)
