@@ -276,7 +276,7 @@ def _compare_frames(answer: Any, truth: Any, tolerance: float, sorted_by: tuple[
     try:
         ordered = given.sort_values(by, ascending=ascending, kind="stable", ignore_index=True)
     except TypeError:
-        return Result(False, "a column mixes numbers and text, so the table cannot be put in order.")
+        return Result(False, "a column holds values that have no order; one value a cell is asked.")
     if order and not given[order].reset_index(drop=True).equals(ordered[order]):
         return Result(False, f"the rows are not sorted as asked, by {', '.join(sorted_by)}.")
     wanted = wanted.sort_values(by, ascending=ascending, kind="stable", ignore_index=True)
