@@ -163,7 +163,7 @@ def heatmap(axes: Axes, table: pd.DataFrame, *, value: str, digits: int = 1, lab
         With more cells than this the numbers are left out; the colour bar remains.
     """
     import seaborn as sns
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
     labelled = table.size <= label_cells
     sns.heatmap(
@@ -177,7 +177,7 @@ def heatmap(axes: Axes, table: pd.DataFrame, *, value: str, digits: int = 1, lab
         linewidths=0.6,
         linecolor="white",
         cbar=True,
-        cbar_kws={"label": f"{value} (%)", "format": PercentFormatter(100, decimals=0, symbol="")},
+        cbar_kws={"label": f"{value} (%)", "ticks": MaxNLocator(6, integer=True)},
     )
     axes.grid(visible=False)
     axes.tick_params(length=0)

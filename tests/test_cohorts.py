@@ -394,35 +394,34 @@ def test_curve_at_reads_the_step_in_force():
 
 
 def test_active_shares_recover_the_simulated_truth():
-    """Each cell's active customers against the exact expectation given the customers' own rates.
-
-    Given the rates customers are independent, so z = (active − Σp) / √Σp(1−p) in each cell. The
-    cells of one cohort share customers, hence the loose chi-square bound is on one age at a time.
-    """
+    """z = (active − np) / √np(1−p) in each cell; cohorts are independent, so at one age Σz² is a chi-square."""
     from scipy.stats import chi2
 
     tables = data.simulate(np.random.default_rng(8), customers=6_000)
-    customers = to_pandas(tables["customers"])
     table = triangle_of(tables["orders"], as_of=tables.as_of)
-    cells = cohorts.true_active_share(table, customers, tables.truth)
-    z = (cells["active"] - cells["customers"] * cells["true_share"]) / np.sqrt(
-        cells["customers"] * cells["true_share"] * (1 - cells["true_share"])
-    )
-    for age in (1, 4, 9):  # Σp(1−p) ≤ n p̄(1−p̄), so the sum of squares is at most a chi-square
-        square = (z[cells["age"] == age] ** 2).sum()
-        assert square <= chi2.ppf(0.999, (cells["age"] == age).sum())
+    cells = cohorts.true_active_share(table, to_pandas(tables["customers"]), tables.truth)
+    n, p = cells["customers"], cells["true_share"]
+    z = (cells["active"] - n * p) / np.sqrt(n * p * (1 - p))
+    for age in (1, 4, 9):
+        here = cells["age"] == age
+        assert chi2.ppf(0.0005, here.sum()) <= (z[here] ** 2).sum() <= chi2.ppf(0.9995, here.sum())
 
 
-def test_true_share_of_a_cohort_is_the_mean_over_its_own_customers():
-    """By hand: two customers of January and one of February, probability = days looked at / 100."""
+def test_true_share_of_a_cohort_is_the_mean_over_its_days_of_acquisition():
+    """By hand, with a probability of (end + factor start) / 1000 on days since noon of 3 and 20 January.
+
+    February is days 28.5 to 56.5 after the 3rd, 11.5 to 39.5 after the 20th: (85 + 51) / 2000 with factor 1.
+    """
 
     class Truth:
-        def active_probability(self, start, end):
-            return (end - start) / 100
+        cohort_factor = np.ones(3)
 
-    customers = pd.DataFrame({"acquired_at": pd.to_datetime(["2026-01-03", "2026-01-20", "2026-02-10"])})
+        def population_active_probability(self, start, end, cohort_factor):
+            return (end + cohort_factor * start) / 1000
+
+    customers = pd.DataFrame({"acquired_at": pd.to_datetime(["2026-01-03 00:00", "2026-01-20 18:00", "2026-02-10 09:30"])})
     cells = cohorts.true_active_share(triangle_of(pd.DataFrame(HAND), as_of="2026-03-31"), customers, Truth())
-    assert cells[["age", "true_share"]].to_numpy().tolist() == [[1, 0.28], [2, 0.31], [1, 0.31]]
+    assert cells["true_share"].round(6).tolist() == [0.068, 0.127, 0.068]
 
 
 # -- conclusions -------------------------------------------------------------------------------
