@@ -133,7 +133,7 @@ def report_run(
       1  a report failed            5  a timeout
       2  parameters or plan         6  the kernel died
       3  data missing             130  stopped
-    """
+    """  # noqa: D301
     import signal
 
     from crmlib.project import project_root

@@ -58,12 +58,15 @@ class Account:
         Position of the cell where it ended, from 0, in the executed notebook.
     ended : set of int
         Positions of the code cells that ran to their end.
+    group : int or None
+        Process group of the kernel.
     """
 
     outcome: Outcome = "good"
     message: str = ""
     cell: int | None = None
     ended: set[int] = field(default_factory=set)
+    group: int | None = None
 
 
 def prepared(notebook: Any, assignments: str = "") -> Any:
@@ -146,7 +149,7 @@ def execute(
             _explain(account, error, cell_timeout)
         finally:
             watchdog.cancel()
-            _kill(kernel, mark)
+            _kill(account.group or _group(kernel), mark)
     if expired.is_set():
         account.outcome, account.message = "timeout", f"the run took longer than {run_timeout} s; raise --run-timeout"
     _judge(notebook, account)
@@ -167,7 +170,7 @@ def _drive(
     from papermill.engines import NBClientEngine
 
     def started(cell: Any, cell_index: int) -> None:
-        account.cell = cell_index
+        account.cell, account.group = cell_index, _group(kernel)
         on_cell(cell_index)
 
     def executed(cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
@@ -189,10 +192,11 @@ def _drive(
                 iopub_timeout=_IOPUB_TIMEOUT,
                 force_raise_errors=True,
                 record_timing=False,
+                shutdown_kernel="immediate",
                 log=_LOG,
                 on_cell_execute=started,
                 on_cell_executed=executed,
-            ).execute(env=environment)
+            ).execute(env=environment, cleanup_kc=True)
 
     Engine.execute_notebook(notebook, "python3", output_path=str(output), progress_bar=False)
 
@@ -208,7 +212,11 @@ def _judge(notebook: Any, account: Account) -> None:
         if ended or account.outcome != "good":
             continue
         account.outcome, account.cell = "failed", index
-        account.message = _headline(errors[0]) if errors else "the cell did not run to its end (skipped, or it asked the kernel to exit)"
+        account.message = (
+            _headline(errors[0])
+            if errors
+            else "the cell did not run to its end (skipped, or it asked the kernel to exit)"
+        )
     for cell in notebook.cells:
         if cell.cell_type != "code":
             cell.metadata.pop("papermill", None)
@@ -285,9 +293,8 @@ def _expire(kernel: Any, expired: threading.Event) -> None:
             os.killpg(group, signal.SIGKILL)
 
 
-def _kill(kernel: Any, mark: str) -> None:
+def _kill(group: int | None, mark: str) -> None:
     """Kill the kernel's process group, then what left the group but still carries the run's mark."""
-    group = _group(kernel)
     if group is not None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)

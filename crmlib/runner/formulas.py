@@ -48,11 +48,12 @@ def formula(latex: str, *, display: bool = False) -> str:
 
 def _drawing(source: str, *, display: bool) -> tuple[str, float]:
     """SVG with sizes in em, and how far it reaches below the baseline (em)."""
-    import ziamath
+    from ziamath.config import config
+    from ziamath.zmath import Latex
 
-    ziamath.config.svg2 = False  # paths in place: no shared symbols, so no ids to clash
-    ziamath.config.precision = 2
-    drawn = ziamath.Latex(source, size=_SIZE, inline=not display, color="currentColor")
+    config.svg2 = False  # paths in place: no shared symbols, so no ids to clash
+    config.precision = 2
+    drawn = Latex(source, size=_SIZE, inline=not display, color="currentColor")
     if unknown := _COMMAND.search(" ".join(drawn.mathml.itertext())):
         raise ValueError(f"unknown command {unknown.group()}")
     svg = drawn.svg()
@@ -62,6 +63,8 @@ def _drawing(source: str, *, display: bool) -> tuple[str, float]:
     left, top, width, height = map(float, box.group(1).split())
     if not width > 0 or not height > 0:
         raise ValueError("an empty picture")
-    size = f'width="{width / _SIZE:.3f}em" height="{height / _SIZE:.3f}em" viewBox="{left:g} {top:g} {width:g} {height:g}"'
+    size = (
+        f'width="{width / _SIZE:.3f}em" height="{height / _SIZE:.3f}em" viewBox="{left:g} {top:g} {width:g} {height:g}"'
+    )
     head = f'<svg xmlns="http://www.w3.org/2000/svg" aria-hidden="true" focusable="false" {size}>'
     return _HEAD.sub(head, svg, count=1), (top + height) / _SIZE

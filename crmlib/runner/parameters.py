@@ -263,7 +263,7 @@ def _ruled(kind: str, comment: str) -> Parameter:
         elif (match := _RANGE.fullmatch(part)) is not None:
             rules |= _limits(kind, match["low"], match["high"])
         elif part.startswith("ISO date") or (".." in part and "..." not in part):
-            raise ParameterError(f"the rule {part!r} cannot be read; write `LOW..HIGH`, `ISO date` or `ISO date or \"\"`")
+            raise ParameterError(f'the rule {part!r} cannot be read; write `LOW..HIGH`, `ISO date` or `ISO date or ""`')
         elif part:
             prose.append(part)
     return Parameter(kind, blank, help=", ".join(prose), **rules)

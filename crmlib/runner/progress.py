@@ -22,7 +22,7 @@ class Lines:
 
     def say(self, text: str) -> None:
         """One line."""
-        print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ} {text}", file=self._stream, flush=True)  # noqa: T201
+        print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ} {text}", file=self._stream, flush=True)
         self._last = time.monotonic()
 
     def begin(self, name: str, number: int, of: int) -> None:

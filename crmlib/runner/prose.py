@@ -18,6 +18,7 @@ from crmlib.runner.formulas import formula
 from crmlib.runner.sanitising import clean
 
 _MATH = re.compile(r"(?<!\\)\$\$(?P<block>.+?)(?<!\\)\$\$|(?<![$\\])\$(?P<inline>[^$]+?)(?<![$\\])\$", re.DOTALL)
+_OURS = ("answer", "parameters", "provenance")  # anchors of the page itself
 _TAG = re.compile(r"(<[^>]*>)")
 
 
@@ -76,9 +77,9 @@ class Writer:
     def anchor(self, text: str) -> str:
         """Anchor of a heading, the same for the same page, no two alike."""
         stem = "-".join(re.findall(r"[a-z0-9]+", text.lower())) or "section"
-        taken = {heading.anchor for heading in self.headings} | {"answer", "parameters", "provenance"}
+        taken = {heading.anchor for heading in self.headings}
         number = 1
-        anchor = stem = f"s-{stem}" if stem[0].isdigit() or stem in taken else stem
+        anchor = stem = f"s-{stem}" if stem[0].isdigit() or stem in _OURS else stem
         while anchor in taken:
             number += 1
             anchor = f"{stem}-{number}"
@@ -108,7 +109,7 @@ def _label(fragment: str) -> str:
 def _renderer(writer: Writer, attachments: Mapping[str, Any]) -> Any:
     from nbconvert.filters.markdown_mistune import IPythonRenderer
 
-    class Renderer(IPythonRenderer):  # type: ignore[misc]
+    class Renderer(IPythonRenderer):
         def heading(self, text: str, level: int, **attrs: Any) -> str:
             words = writer.plain(text)
             heading = Heading(level, words, writer.anchor(words))
@@ -141,9 +142,7 @@ def _renderer(writer: Writer, attachments: Mapping[str, Any]) -> Any:
 
         def _drawn(self, text: str) -> str:
             return _MATH.sub(
-                lambda found: (
-                    self.block_math(found["block"]) if found["block"] else self.inline_math(found["inline"])
-                ),
+                lambda found: self.block_math(found["block"]) if found["block"] else self.inline_math(found["inline"]),
                 text,
             )
 

@@ -27,8 +27,10 @@ TEMPLATE = "crmlib_report"
 _PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 _NEVER = ("application/javascript", "text/javascript", "application/vnd.jupyter.widget-view+json")
 _EMPTY_REPR = re.compile(r"<(Figure size|Axes|AxesSubplot|matplotlib|seaborn|IPython\.core\.display)[^\n]*>")
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")  # differs from run to run, as does the next
+_KERNEL_FILE = re.compile(r"\S*ipykernel_\d+[/\\]\d+\.py")
 _TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]+?)[ \t#]*(\n|\Z)")
-_LONE_HEADING = re.compile(r'\s*<h(?P<level>[2-6]) id="(?P<anchor>[^"]*)">.*</h\d>\s*', re.DOTALL)
+_LONE_HEADING = re.compile(r'\s*<h(?P<level>[2-6]) id="(?P<anchor>[^"]*)">(?P<text>.*)</h\d>\s*', re.DOTALL)
 _OPENING = re.compile(r"\s*<h(?P<level>[1-6])\b")
 
 
@@ -39,6 +41,7 @@ class Block:
     prose: str = ""
     code: str = ""
     outputs: list[str] = field(default_factory=list)
+    label: str = "Code"
 
 
 def page(notebook: Any, *, report: Report, findings: Findings, provenance: Mapping[str, Any]) -> str:
@@ -64,8 +67,13 @@ def page(notebook: Any, *, report: Report, findings: Findings, provenance: Mappi
 
     writer = Writer()
     title, blocks = _body(notebook, writer)
-    safe = [
-        {"prose": Markup(item.prose), "code": Markup(item.code), "outputs": [Markup(shown) for shown in item.outputs]}  # noqa: S704
+    safe = [  # sanitised by `Writer`, `shown` or our own markup
+        {
+            "prose": Markup(item.prose),  # noqa: S704
+            "code": Markup(item.code),  # noqa: S704
+            "label": item.label,
+            "outputs": [Markup(html) for html in item.outputs],  # noqa: S704
+        }
         for item in blocks
     ]
     kept = {heading.anchor for heading in writer.headings if any(f'id="{heading.anchor}"' in b.prose for b in blocks)}
@@ -102,6 +110,11 @@ def page_title(notebook: Any) -> str:
             writer = Writer()
             return writer.plain(writer.inline(found["title"])) if found else ""
     return ""
+
+
+def unbroken(sentence: str) -> str:
+    """The sentence with no line break between a number and its percent sign or currency."""
+    return re.sub(r"(?<=\d) (?=%)|(?<=\b[A-Z]{3}) (?=[-−]?\d)", "\N{NO-BREAK SPACE}", sentence)
 
 
 def shown(output: Mapping[str, Any], writer: Writer, number: int) -> str:
@@ -160,7 +173,9 @@ def _body(notebook: Any, writer: Writer) -> tuple[str, list[Block]]:
         elif cell.cell_type == "code" and cell.source.strip():
             if "findings" in tags(cell):
                 flush()
-                blocks.append(Block(prose='<p class="pointer"><a href="#answer">The findings stand at the top.</a></p>'))
+                blocks.append(
+                    Block(prose='<p class="pointer"><a href="#answer">The findings stand at the top.</a></p>')
+                )
             elif not {"parameters", "injected-parameters"} & set(tags(cell)):
                 waiting.append(cell.source.strip())
                 outputs = [html for item in cell.outputs if (html := shown(item, writer, next(number)))]
@@ -172,16 +187,26 @@ def _body(notebook: Any, writer: Writer) -> tuple[str, list[Block]]:
 
 
 def _without_empty_sections(blocks: list[Block]) -> list[Block]:
-    """Drop headings that stand alone before a heading of their level or above, or at the end."""
+    """Drop headings with nothing below them; where only silent code is below, the heading labels its fold."""
     kept: list[Block] = []
     for block in reversed(blocks):
         alone = _LONE_HEADING.fullmatch(block.prose)
         if alone and alone[0].count("<h") == 1:
-            following = _OPENING.match(kept[-1].prose) if kept else None
-            if not kept or (following and int(following["level"]) <= int(alone["level"])):
+            below = kept[-1] if kept else None
+            if below is None or _begins(below, alone["level"]):
+                continue
+            silent = bool(below.code) and not below.outputs and below.label == "Code"
+            if silent and (len(kept) == 1 or _begins(kept[-2], alone["level"])):
+                below.label = re.sub(r"<[^>]*>", "", alone["text"]).strip() or "Code"
                 continue
         kept.append(block)
     return kept[::-1]
+
+
+def _begins(block: Block, level: str) -> bool:
+    """Whether the block opens with a heading of this level or above."""
+    opening = _OPENING.match(block.prose)
+    return opening is not None and opening["level"] <= level
 
 
 def _picture(kind: str, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
@@ -202,14 +227,14 @@ def _text(text: str) -> str:
 
     from nbconvert.filters.ansi import strip_ansi
 
-    plain = strip_ansi(text).strip("\n")
+    plain = _KERNEL_FILE.sub("cell", _ADDRESS.sub("at 0x…", strip_ansi(text))).strip("\n")
     return f'<pre class="text" tabindex="0">{escape(plain)}</pre>' if plain.strip() else ""
 
 
 def _exporter() -> Any:
     from nbconvert.exporters.templateexporter import TemplateExporter
 
-    class PageExporter(TemplateExporter):  # type: ignore[misc]
+    class PageExporter(TemplateExporter):
         """Our template, and none of nbconvert's HTML: its own pages run scripts from data."""
 
         output_mimetype = "text/html"
@@ -217,4 +242,6 @@ def _exporter() -> Any:
         def _file_extension_default(self) -> str:
             return ".html"
 
-    return PageExporter(template_name=TEMPLATE, extra_template_basedirs=[str(TEMPLATES)])
+    return PageExporter(
+        template_name=TEMPLATE, extra_template_basedirs=[str(TEMPLATES)], filters={"unbroken": unbroken}
+    )

@@ -86,7 +86,9 @@ def requests(
         if not NAME.fullmatch(as_name):
             raise ParameterError(f"--as {as_name!r} must be lower-case letters, digits, _ and -, at most 64")
         if as_name in {name for name, _ in report_names(root)}:
-            raise ParameterError(f"--as {as_name!r} is a report of the plan, whose page it would replace; choose another")
+            raise ParameterError(
+                f"--as {as_name!r} is a report of the plan, whose page it would replace; choose another"
+            )
     found = []
     for report in reports:
         own = dict(report.parameters)
@@ -166,10 +168,16 @@ def _attempt(root: Path, request: Request, display: Lines | Live, *, force: bool
                 return _up_to_date(root, base, last)
             return _run(root, request, made_of, base, display)
     except BusyError:
-        return _recorded(root, base, "busy", f"{report.name} with these parameters is running already; wait for its end")
+        return _recorded(
+            root, base, "busy", f"{report.name} with these parameters is running already; wait for its end"
+        )
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
-        return base | {"outcome": "failed", "exit_code": 1, "message": f"{error.strerror or error}{place}; see to the disk"}
+        return base | {
+            "outcome": "failed",
+            "exit_code": 1,
+            "message": f"{error.strerror or error}{place}; see to the disk",
+        }
 
 
 def _up_to_date(root: Path, base: Record, last: Record) -> Record:

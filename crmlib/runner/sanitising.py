@@ -11,11 +11,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_TAGS = set(
-    "a abbr b blockquote br caption cite code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 "
-    "h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead "
-    "tr u ul var".split()
-)
+# fmt: off
+_TAGS = {
+    "a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "details", "div",
+    "dl", "dt", "em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li",
+    "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody",
+    "td", "tfoot", "th", "thead", "tr", "u", "ul", "var",
+}
+# fmt: on
 _ATTRIBUTES: dict[str, set[str]] = {
     "*": {"class", "id", "title", "style", "lang", "dir"},
     "a": {"href"},
@@ -42,10 +45,13 @@ _VALUE = re.compile(r"[\w\s#%.,()+\-/'\"!]*")
 _FETCHING = re.compile(r"(url|image|image-set|cross-fade|element|expression|attr|var|env|src)\s*\(", re.IGNORECASE)
 _SHEET = re.compile(r"<style[^>]*>(.*?)</style\s*>", re.IGNORECASE | re.DOTALL)
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_AT_RULE = re.compile(r"@[^{};]*(;|\{([^{}]*\{[^{}]*\})*[^{}]*\})")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SELECTOR = re.compile(r"#[A-Za-z][\w-]*([ .:>][\w.:()>+ -]*)?(\s*,\s*#[A-Za-z][\w-]*([ .:>][\w.:()>+ -]*)?)*")
 _RANDOM_ID = re.compile(r"""\bid=["']?(T_[0-9a-f]{5,}|[a-z]{10})\b""")
-_NUMBER = re.compile(r"[-−+]?([A-Z]{3} |[$€£¥] ?)?[-−+]?[\d,  ]*\.?\d+(e[-+]?\d+)?( ?%)?|nan|NaN|—|–|-|<NA>|None|", re.I)
+_NUMBER = re.compile(
+    r"[-−+]?([A-Z]{3} |[$€£¥] ?)?[-−+]?[\d,  ]*\.?\d+(e[-+]?\d+)?( ?%)?|nan|NaN|—|–|-|<NA>|None|", re.I
+)
 
 
 def clean(html: str) -> str:
@@ -88,7 +94,7 @@ def clean_table(html: str, number: int) -> str:
 def clean_sheet(css: str) -> str:
     """Rules of a style sheet that begin at an id and set harmless properties; the rest is dropped."""
     kept = []
-    for selector, body in _RULE.findall(_COMMENT.sub("", css)):
+    for selector, body in _RULE.findall(_AT_RULE.sub("", _COMMENT.sub("", css))):
         declarations = clean_style(body)
         if declarations and _SELECTOR.fullmatch(selector.strip()):
             kept.append(f"{' '.join(selector.split())}{{{declarations}}}")

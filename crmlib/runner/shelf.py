@@ -63,11 +63,13 @@ def write_shelf(root: Path) -> Path:
     """Write the shelf in one step; the caller holds its lock."""
     from jinja2 import Environment, FileSystemLoader
 
-    from crmlib.runner.rendering import TEMPLATE, TEMPLATES
+    from crmlib.runner.rendering import TEMPLATE, TEMPLATES, unbroken
 
     at = datetime.datetime.now(datetime.UTC)
     environment = Environment(loader=FileSystemLoader(TEMPLATES / TEMPLATE), autoescape=True)
-    html = environment.get_template("shelf.html.j2").render(entries=entries(root, at), written=utc(at.isoformat()), utc=utc)
+    environment.filters["unbroken"] = unbroken
+    template = environment.get_template("shelf.html.j2")
+    html = template.render(entries=entries(root, at), written=utc(at.isoformat()), utc=utc)
     path = root / records.FOLDER / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     records.write_atomic(path, html.rstrip() + "\n")
