@@ -32,10 +32,10 @@ reports: setup data ## set everything up and run the plan in reports.yml (ARGS=-
 	@$(CRM) report run $(ARGS)
 
 test: setup-dev data ## set everything up and run all tests (TESTS=tests/test_frames.py for some)
-	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
-ifeq ($(strip $(TESTS)),)
-	@$(PY) -m pytest $(NBVAL) --numprocesses $(JOBS) --dist loadfile notebooks
-endif
+	@failed=0; \
+	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS) || failed=1; \
+	$(if $(strip $(TESTS)),,$(PY) -m pytest $(NBVAL) --numprocesses $(JOBS) --dist loadfile notebooks || failed=1;) \
+	exit $$failed
 
 lab: setup data ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(ARGS)
