@@ -100,6 +100,8 @@ venv:
 	    "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && found=$$candidate && break; done; \
 	  if [ -z "$${found:-}" ]; then \
 	    echo "error: no Python 3.11 or newer found; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi; \
+	  fresh=; [ -e "$(VENV)" ] || fresh=1; \
 	  echo "creating $(VENV) with $$("$$found" --version) ..."; \
 	  "$$found" -m venv --clear "$(VENV)" >/dev/null && $(PY) -m pip --version >/dev/null 2>&1 || { \
+	    [ -z "$$fresh" ] || rm -rf "$(VENV)"; \
 	    echo "error: $$found cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; }

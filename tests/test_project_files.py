@@ -133,6 +133,23 @@ def test_make_names_the_remedy_when_no_python_will_do(tmp_path):
     assert not (tmp_path / "new environment").exists()
 
 
+def test_make_names_the_package_that_debian_leaves_out(tmp_path):
+    """Without python3-venv, `python3 -m venv` leaves half an environment behind and fails."""
+    python = tmp_path / "python3"
+    python.write_text('#!/bin/sh\nif [ "$2" = venv ]; then mkdir -p "$4/bin"; exit 1; fi\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["make", "setup", f"VENV={tmp_path / 'new environment'}", f"PYTHON={python}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode != 0
+    assert "apt-get install python3-venv" in done.stderr
+    assert not (tmp_path / "new environment").exists()
+
+
 def test_make_spares_a_folder_that_is_no_environment(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     done = subprocess.run(["make", "setup", f"VENV={tmp_path}"], cwd=ROOT, capture_output=True, text=True, timeout=20)
