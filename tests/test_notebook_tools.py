@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from crmlib.cli import cli
 from crmlib.errors import CrmError, KernelDiedError, ParameterError, RunTimeoutError
-from crmlib.runner import lint, notebooks
+from crmlib.runner import committed, lint, notebooks
 
 WORDS = "A plain sentence of prose says what the next cell shows and how a reader should take it."
 PARAMETERS = """source: str = "simulated"  # data source
@@ -94,7 +94,7 @@ def project(tmp_path_factory):
     (root / "notebooks").mkdir()
     (root / "reports.yml").write_text("reports: {}\n")
     path = root / "notebooks" / "01_good.ipynb"
-    notebooks.write(path, lesson())
+    committed.write(path, lesson())
     notebooks.execute(path)
     return root
 
@@ -159,7 +159,7 @@ def test_a_second_run_gives_the_same_bytes(project):
 )
 def test_a_failing_cell_is_named_and_the_file_stays(tmp_path, source, error, message):
     path = tmp_path / "01_bad.ipynb"
-    notebooks.write(path, new_notebook(cells=[text("intro", "# Why?"), code("first", "1"), code("culprit", source)]))
+    committed.write(path, new_notebook(cells=[text("intro", "# Why?"), code("first", "1"), code("culprit", source)]))
     before = path.read_bytes()
     with pytest.raises(error, match=r"01_bad.ipynb, cell 3 \(culprit\)") as raised:
         notebooks.execute(path, timeout=2)
@@ -173,7 +173,7 @@ def test_run_reports_its_progress(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "reports.yml").touch()
     for name in ("02_b", "01_a", "_template"):
-        notebooks.write(tmp_path / "notebooks" / f"{name}.ipynb", new_notebook(cells=[code("one", "1")]))
+        committed.write(tmp_path / "notebooks" / f"{name}.ipynb", new_notebook(cells=[code("one", "1")]))
     (tmp_path / "notebooks" / "scratch.ipynb").write_text("not looked at")
     done = run(tmp_path, "run")
     assert [line.split(" … ")[0] for line in done.output.splitlines()] == [
@@ -199,9 +199,9 @@ def broken(notebook, tmp_path, change, *, rerecord: bool = True, name: str = "01
     notebook = copy.deepcopy(notebook)
     change(notebook)
     if rerecord:
-        notebook.metadata["crmlib"] = notebooks.record(notebook)
+        notebook.metadata["crmlib"] = committed.record(notebook)
     path = tmp_path / f"{name}.ipynb"
-    notebooks.write(path, notebook)
+    committed.write(path, notebook)
     return lint.faults(path)
 
 
@@ -303,7 +303,7 @@ RULES = [
     ("blank alt", lambda nb: cell(nb, "figure").outputs[0].metadata["image/png"].update(alt=" "), "(figure): alt:"),
     ("digits", output("sample", output_type="stream", name="stdout", text="0.147461\n"), "(sample): digits: 0.147461"),
     ("widget state", lambda nb: nb.metadata.update(widgets={}), "widgets: stored widget state"),
-    ("widget view", lambda nb: cell(nb, "explorer").outputs[0].data.update({notebooks.WIDGET_VIEW: {}}), "widgets:"),
+    ("widget view", lambda nb: cell(nb, "explorer").outputs[0].data.update({committed.WIDGET_VIEW: {}}), "widgets:"),
     ("timings", lambda nb: cell(nb, "sample").metadata.update(execution={}), "(sample): form: cell metadata"),
     ("version", lambda nb: nb.metadata.language_info.update(version="3.11.7"), "form: notebook metadata"),
     ("no findings shown", setting("findings", outputs=[]), "(findings): findings: the cell must show exactly one"),
@@ -406,7 +406,7 @@ def test_faults_end_the_command_with_one(project, good):
     path = project / "notebooks" / "03_bad.ipynb"
     notebook = copy.deepcopy(good)
     all_stripped(notebook)
-    notebooks.write(path, notebook)
+    committed.write(path, notebook)
     try:
         command = [sys.executable, "-m", "crmlib.cli", "--project", str(project), "notebook", "lint"]
         command[1:3] = ["-c", "from crmlib.cli import main; main()"]

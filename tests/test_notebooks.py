@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from crmlib import findings
-from crmlib.runner import lint, notebooks, parameters
+from crmlib.runner import committed, lint, notebooks, parameters
 
 ROOT = Path(__file__).parents[1]
 PATHS = notebooks.notebook_paths(root=ROOT)
@@ -81,7 +81,7 @@ def test_nbval_refuses_a_changed_output(tmp_path):
     )
     skipped = notebook.cells.pop()
     path = tmp_path / "01_x.ipynb"
-    notebooks.write(path, notebook)
+    committed.write(path, notebook)
     notebooks.execute(path)
     notebook = notebooks.read(path)
     notebook.cells.append(skipped)
@@ -89,7 +89,7 @@ def test_nbval_refuses_a_changed_output(tmp_path):
     def outcome(change=lambda cells: None):
         changed = nbformat.from_dict(json.loads(json.dumps(notebook)))
         change({cell.id: cell for cell in changed.cells})
-        notebooks.write(path, changed)
+        committed.write(path, changed)
         command = [sys.executable, "-m", "pytest", *NBVAL, "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
         done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=120, cwd=tmp_path)
         return done.stdout.strip().splitlines()[-1]

@@ -4,6 +4,7 @@
 whether the answer is right, else what kind of mistake it is.
 """
 
-from crmlib.exercises.checking import Result, check, compare, exercise
+from crmlib.exercises.checking import check, exercise
+from crmlib.exercises.comparison import Result, compare
 
 __all__ = ["Result", "check", "compare", "exercise"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from crmlib import findings
 from crmlib.errors import CrmError, DataError
-from crmlib.runner import lesson, notebooks
+from crmlib.runner import committed, lesson, notebooks
 from crmlib.runner.lesson import Fault
 
 _AGAIN = "execute it with `crm notebook run`"
@@ -77,13 +77,13 @@ def _record(notebook: Any) -> Iterator[Fault]:
             continue
         entry = cells.get(cell.id)
         entry = entry if isinstance(entry, Mapping) else {}
-        edited = notebooks.chain_digest(recorded, cell.source) != entry.get("chain")
-        computed, recorded = notebooks.chain_digest(computed, cell.source), str(entry.get("chain", ""))
+        edited = committed.chain_digest(recorded, cell.source) != entry.get("chain")
+        computed, recorded = committed.chain_digest(computed, cell.source), str(entry.get("chain", ""))
         if edited:
             yield Fault(position, "edited", f"added, moved or edited since it was executed; {_AGAIN}")
         elif computed != recorded:
             yield Fault(position, "stale", f"a cell above was edited since this one was executed; {_AGAIN}")
-        if entry and notebooks.output_digest(cell.outputs) != entry.get("outputs"):
+        if entry and committed.output_digest(cell.outputs) != entry.get("outputs"):
             how = "changed" if cell.outputs else "stripped"
             yield Fault(position, how, f"the outputs were {how} since the cell was executed; {_AGAIN}")
     if cells is not None and set(cells) - {cell.id for cell in notebook.cells}:
@@ -141,16 +141,16 @@ def _stored_findings(notebook: Any) -> Iterator[Fault]:
 def _form(path: Path, notebook: Any) -> Iterator[Fault]:
     """Timings, widget state, machine names: all that `normalise` would drop."""
     if "widgets" in notebook.metadata or any(
-        notebooks.WIDGET_VIEW in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])
+        committed.WIDGET_VIEW in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])
     ):
         yield Fault(0, "widgets", f"stored widget state; {_AGAIN}")
     plain = deepcopy(notebook)
-    notebooks.normalise(plain)
+    committed.normalise(plain)
     for position, (cell, wanted) in enumerate(zip(notebook.cells, plain.cells, strict=True), 1):
         if cell.metadata != wanted.metadata:
             extra = ", ".join(sorted(set(cell.metadata) - set(wanted.metadata))) or "jupyter"
             yield Fault(position, "form", f"cell metadata that does not belong here ({extra}); {_AGAIN}")
     if notebook.metadata != plain.metadata:
         yield Fault(0, "form", f"notebook metadata that names the machine or its state; {_AGAIN}")
-    elif path.read_text("utf-8") != notebooks.text(notebook):
+    elif path.read_text("utf-8") != committed.text(notebook):
         yield Fault(0, "form", f"the file is not laid out as `crm notebook run` writes it; {_AGAIN}")

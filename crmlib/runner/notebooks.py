@@ -1,42 +1,29 @@
 """Notebooks of the repository: execute them in order, write them in one stable form, start new ones.
 
 A committed notebook is the result of `execute`: every cell run in a fresh kernel, counts 1..n,
-no timings, no widget state, and under the notebook metadata `crmlib` the digests by which
-`crmlib.runner.lint` tells later edits of source or outputs.
+in the form that `crmlib.runner.committed` gives it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from crmlib.errors import CrmError, KernelDiedError, ParameterError, RunTimeoutError
 from crmlib.project import project_root
+from crmlib.runner import committed
 
 FOLDER = "notebooks"
 TEMPLATE = "_template.ipynb"
 
 _NAME = re.compile(r"(\d\d)_[a-z][a-z0-9_]*")
-#: MIME type of a live widget, of no use without its kernel.
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _SOCKET_PATH_LIMIT = 80  # of 107 characters, less the kernel's own names
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
-_NOTEBOOK_METADATA: dict[str, Any] = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {
-        "file_extension": ".py",
-        "mimetype": "text/x-python",
-        "name": "python",
-        "pygments_lexer": "ipython3",
-    },
-}
 
 
 def notebook_paths(names: Iterable[str] = (), *, root: Path | None = None) -> list[Path]:
@@ -145,79 +132,10 @@ def execute(path: Path, *, timeout: float = 600) -> None:
     except CellExecutionError as error:
         reason = " ".join(f"{error.ename}: {error.evalue}".split())
         raise CrmError(f"{where} failed: {reason}; correct the cell, the file is unchanged") from error
-    normalise(notebook)
+    committed.normalise(notebook)
     _refuse_addresses(path, notebook)
-    notebook.metadata["crmlib"] = record(notebook)
-    write(path, notebook)
-
-
-def normalise(notebook: Any) -> None:
-    """Bring an executed notebook into the form in which it is committed, in place.
-
-    Counts run 1..n; timings, widget state and whatever names the machine go; PNG and HTML
-    that stood beside a widget stay, so that its first state shows without a kernel.
-    """
-    notebook.metadata = type(notebook)(
-        {**_NOTEBOOK_METADATA, **{key: value for key, value in notebook.metadata.items() if key == "crmlib"}}
-    )
-    count = 0
-    for cell in notebook.cells:
-        hidden = (cell.metadata.get("jupyter") or {}).get("source_hidden")
-        tags = cell.metadata.get("tags") or []
-        cell.metadata = type(notebook)(
-            {**({"jupyter": {"source_hidden": True}} if hidden else {}), **({"tags": list(tags)} if tags else {})}
-        )
-        if cell.cell_type != "code":
-            continue
-        count += 1
-        cell.execution_count = count
-        cell.outputs = _plain_outputs(cell.outputs, count)
-
-
-def record(notebook: Any) -> dict[str, Any]:
-    """Digests of an executed notebook: `{"version": 1, "cells": {cell id: {"chain", "outputs"}}}`.
-
-    `chain` of a code cell hashes the chain of the code cell above it together with its own
-    source, so that an edit anywhere above shows in every cell below.
-    """
-    chain, cells = "", {}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            chain = chain_digest(chain, cell.source)
-            cells[cell.id] = {"chain": chain, "outputs": output_digest(cell.outputs)}
-    return {"version": 1, "cells": cells}
-
-
-def chain_digest(above: str, source: str) -> str:
-    """Digest of a code cell's source and of the chain above it."""
-    return hashlib.sha256(f"{above}\n{source}".encode()).hexdigest()[:20]
-
-
-def output_digest(outputs: Iterable[Mapping[str, Any]]) -> str:
-    """Digest of a cell's outputs, their metadata included."""
-    return hashlib.sha256(json.dumps(list(outputs), sort_keys=True).encode()).hexdigest()[:20]
-
-
-def text(notebook: Any) -> str:
-    """Text of the notebook's file: keys sorted, one form whoever writes it."""
-    import nbformat
-
-    return nbformat.writes(notebook).rstrip("\n") + "\n"
-
-
-def write(path: Path, notebook: Any) -> None:
-    """Replace the file at once: a reader sees the old notebook or the new, never half of one."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as part:
-        try:
-            part.write(text(notebook))
-            part.flush()
-            os.fsync(part.fileno())
-            os.chmod(part.name, mode)
-            os.replace(part.name, path)
-        except BaseException:
-            Path(part.name).unlink(missing_ok=True)
-            raise
+    notebook.metadata["crmlib"] = committed.record(notebook)
+    committed.write(path, notebook)
 
 
 def new_notebook(name: str, *, root: Path | None = None) -> Path:
@@ -249,7 +167,7 @@ def new_notebook(name: str, *, root: Path | None = None) -> Path:
     for cell in notebook.cells:
         cell.source = cell.source.replace("NN_name", name)
     path = folder / f"{name}.ipynb"
-    write(path, notebook)
+    committed.write(path, notebook)
     return path
 
 
@@ -259,22 +177,6 @@ def _clear(notebook: Any) -> None:
         if cell.cell_type == "code":
             cell.outputs = []
             cell.execution_count = None
-
-
-def _plain_outputs(outputs: Iterable[Any], count: int) -> list[Any]:
-    """Outputs without widget views, streams of one name joined, counts renewed."""
-    plain: list[Any] = []
-    for output in outputs:
-        if "data" in output:
-            output.data.pop(WIDGET_VIEW, None)
-            output.get("metadata", {}).pop(WIDGET_VIEW, None)
-        if output.output_type == "execute_result":
-            output.execution_count = count
-        if output.output_type == "stream" and plain and plain[-1].get("name") == output.name:
-            plain[-1].text += output.text
-        elif output.get("data", True):
-            plain.append(output)
-    return plain
 
 
 def _refuse_addresses(path: Path, notebook: Any) -> None:
