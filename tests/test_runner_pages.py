@@ -213,6 +213,10 @@ def test_stylers_and_frames_lose_random_ids_and_right_align_numbers():
     assert '<td class="n">7846</td>' in plain
     assert '<th class="n">customers</th>' in plain
     assert "<td>1997-01</td>" in plain
+    named = clean_table(table.rename_axis("row").assign(month="Jan 1997").to_html(), 1)
+    assert "<th>row</th>" in named
+    assert named.count("<tr") == 3
+    assert "<td>Jan 1997</td>" in named
 
 
 def test_formulas_are_drawn_on_the_baseline_in_the_text_colour():
@@ -223,11 +227,32 @@ def test_formulas_are_drawn_on_the_baseline_in_the_text_colour():
     assert re.search(r'style="vertical-align:-0\.\d+em"', drawn)
     assert re.search(r'<svg [^>]*width="\d\.\d+em" height="\d\.\d+em"', drawn)
     assert " id=" not in drawn
+    assert width_of(r"\hat r") < 1.5 * width_of("r")
+    assert width_of(r"\frac{\text{a wide one}}{b}") > 3
     assert 'class="formula display"' in formula("x", display=True)
     assert 'aria-label="a &lt; b"' in formula("a < b")
 
 
-@pytest.mark.parametrize("latex", [r"\frobnicate{x}", r"\frac{a", "", " ", r"x + \nonsense"])
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"\hat S(t) = \prod_{t_i \le t} \left(1 - \frac{d_i}{n_i}\right), \qquad \text{active at } a",
+        r"\overline{ab} + \underbrace{x}_{y} + \sqrt{p(1-p)/n} \le z_{1-\alpha/2}",
+        r"\begin{cases}1 & x > 0\\0 & \text{else}\end{cases}",
+        r"\begin{aligned}a &= b\\c &= d\end{aligned}",
+        r"{}_2F_1(a, b; c; z) \, \Gamma(r) \, \binom{n}{k} \log x \ldots \mathbb{E}[X \mid Y] \; 95\,\%",
+    ],
+)
+def test_the_formulas_that_notebooks_need_are_drawn(latex):
+    assert formula(latex, display=True).count("<path") > 4
+
+
+def width_of(latex):
+    """Width of a drawing in em."""
+    return float(re.search(r'<svg [^>]*width="([\d.]+)em"', formula(latex))[1])
+
+
+@pytest.mark.parametrize("latex", [r"\frobnicate{x}", r"\frac{a", "", " ", r"x + \nonsense", r"a \mathrel{:=} b", "漢"])
 def test_a_formula_that_cannot_be_drawn_is_named(latex):
     with pytest.raises(DataError, match=re.escape(f"${' '.join(latex.split())}$")) as caught:
         formula(latex)

@@ -9,12 +9,20 @@ from __future__ import annotations
 import functools
 import html
 import re
+import unicodedata
+from typing import Any
 
 from crmlib.errors import DataError
 
 _SIZE = 20.0  # units for one em of the drawing; the page scales it
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _HEAD = re.compile(r"<svg[^>]*>")
+_PATH = re.compile(r'<path[^>]* ?d="([^"]*)"')
+_POINT = re.compile(r"(-?[\d.]+) (-?[\d.]+)")
+_BAR = re.compile(r'<rect[^>]* x="(-?[\d.]+)"[^>]* width="([\d.]+)"')
+_MARGIN = 1.0
+_UNSEEN = ("Zs", "Cf", "Cc", "Mn")
+_RULES = "―‾¯_"
 _BOX = re.compile(r'viewBox="([-\d.e ]+)"')
 
 
@@ -57,10 +65,16 @@ def _drawing(source: str, *, display: bool) -> tuple[str, float]:
     if unknown := _COMMAND.search(" ".join(drawn.mathml.itertext())):
         raise ValueError(f"unknown command {unknown.group()}")
     svg = drawn.svg()
+    signs = _signs(drawn.mathml)
+    if strange := [sign for sign in signs if drawn.font.glyphindex(sign) == 0]:
+        raise ValueError(f"the font has no {', '.join(strange)}")
+    if svg.count("<path") < len(signs):  # ziamath passes over what it does not know
+        raise ValueError("a part of it would be missing")
     box = _BOX.search(svg)
     if box is None:
         raise ValueError("no picture")
     left, top, width, height = map(float, box.group(1).split())
+    left, width = _tight(svg, left, width)
     if not width > 0 or not height > 0:
         raise ValueError("an empty picture")
     size = (
@@ -68,3 +82,22 @@ def _drawing(source: str, *, display: bool) -> tuple[str, float]:
     )
     head = f'<svg xmlns="http://www.w3.org/2000/svg" aria-hidden="true" focusable="false" {size}>'
     return _HEAD.sub(head, svg, count=1), (top + height) / _SIZE
+
+
+def _signs(element: Any) -> list[str]:
+    """Signs of MathML that must each show as a glyph: no spaces, no invisible operators, no rules."""
+    if element.tag.split("}")[-1] == "mphantom":
+        return []
+    texts = [element.text or "", *(child.tail or "" for child in element)]
+    own = [sign for sign in "".join(texts) if unicodedata.category(sign) not in _UNSEEN and sign not in _RULES]
+    return own + [sign for child in element for sign in _signs(child)]
+
+
+def _tight(svg: str, left: float, width: float) -> tuple[float, float]:
+    """Left edge and width without the room ziamath leaves for an accent's own advance."""
+    points = [float(x) for path in _PATH.findall(svg) for x, _ in _POINT.findall(path)]
+    points += [float(x) + far for x, wide in _BAR.findall(svg) for far in (0.0, float(wide))]
+    if not points or "transform" in svg:
+        return left, width
+    first, last = max(left, min(points) - _MARGIN), min(left + width, max(points) + _MARGIN)
+    return first, last - first

@@ -50,7 +50,7 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SELECTOR = re.compile(r"#[A-Za-z][\w-]*([ .:>][\w.:()>+ -]*)?(\s*,\s*#[A-Za-z][\w-]*([ .:>][\w.:()>+ -]*)?)*")
 _RANDOM_ID = re.compile(r"""\bid=["']?(T_[0-9a-f]{5,}|[a-z]{10})\b""")
 _NUMBER = re.compile(
-    r"[-−+]?([A-Z]{3} |[$€£¥] ?)?[-−+]?[\d,  ]*\.?\d+(e[-+]?\d+)?( ?%)?|nan|NaN|—|–|-|<NA>|None|", re.I
+    r"[-−+]?([A-Z]{3} |[$€£¥] ?)?[-−+]?[\d,  ]*\.?\d+([eE][-+]?\d+)?( ?%)?|[-−+]?inf|nan|NaN|—|–|-|<NA>|None|"
 )
 
 
@@ -131,6 +131,7 @@ def _aligned(html: str) -> str:
 
     tree = bs4.BeautifulSoup(html, "html.parser")
     for table in tree.find_all("table"):
+        _one_head(table)
         rows = [row.find_all(["th", "td"], recursive=False) for row in table.find_all("tr")]
         body = [row for row in rows if any(cell.name == "td" for cell in row)]
         width = max((len(row) for row in body), default=0)
@@ -142,6 +143,19 @@ def _aligned(html: str) -> str:
                 for cell in [*cells, *heads]:
                     _mark(cell)
     return str(tree)
+
+
+def _one_head(table: Any) -> None:
+    """Lift pandas' index names, which stand in a row of their own, into the blanks of the row above."""
+    rows = [row.find_all("th", recursive=False) for row in table.select("thead > tr")]
+    if len(rows) != 2 or len(rows[0]) != len(rows[1]):
+        return
+    pairs = list(zip(*rows, strict=True))
+    if all(not upper.get_text(strip=True) or not lower.get_text(strip=True) for upper, lower in pairs):
+        for upper, lower in pairs:
+            if lower.get_text(strip=True):
+                upper.replace_with(lower.extract())
+        table.select("thead > tr")[1].decompose()
 
 
 def _mark(cell: Any) -> None:
