@@ -237,6 +237,7 @@ def test_formulas_are_drawn_on_the_baseline_in_the_text_colour():
     "latex",
     [
         r"\hat S(t) = \prod_{t_i \le t} \left(1 - \frac{d_i}{n_i}\right), \qquad \text{active at } a",
+        r"\text{re-orders} - \text{half-life}",
         r"\overline{ab} + \underbrace{x}_{y} + \sqrt{p(1-p)/n} \le z_{1-\alpha/2}",
         r"\begin{cases}1 & x > 0\\0 & \text{else}\end{cases}",
         r"\begin{aligned}a &= b\\c &= d\end{aligned}",

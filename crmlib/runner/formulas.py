@@ -16,6 +16,7 @@ from crmlib.errors import DataError
 
 _SIZE = 20.0  # units for one em of the drawing; the page scales it
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+_TEXT = re.compile(r"\\text[a-z]*\s*\{[^{}]*\}")
 _HEAD = re.compile(r"<svg[^>]*>")
 _PATH = re.compile(r'<path[^>]* ?d="([^"]*)"')
 _POINT = re.compile(r"(-?[\d.]+) (-?[\d.]+)")
@@ -61,7 +62,9 @@ def _drawing(source: str, *, display: bool) -> tuple[str, float]:
 
     config.svg2 = False  # paths in place: no shared symbols, so no ids to clash
     config.precision = 2
-    drawn = Latex(source, size=_SIZE, inline=not display, color="currentColor")
+    # ziamath draws no hyphen-minus in text; the true hyphen it does
+    written = _TEXT.sub(lambda found: found[0].replace("-", "\N{HYPHEN}"), source)
+    drawn = Latex(written, size=_SIZE, inline=not display, color="currentColor")
     if unknown := _COMMAND.search(" ".join(drawn.mathml.itertext())):
         raise ValueError(f"unknown command {unknown.group()}")
     svg = drawn.svg()
