@@ -18,7 +18,8 @@ from crmlib.runner.plan import Report
 from crmlib.runner.progress import Lines
 from crmlib.runner.prose import Writer, code
 from crmlib.runner.rendering import page, shown, unbroken
-from crmlib.runner.reports import requests, run_reports, stored_findings
+from crmlib.runner.reports import requests, run_reports
+from crmlib.runner.run import stored_findings
 from crmlib.runner.sanitising import clean, clean_sheet, clean_style, clean_table
 from crmlib.runner.shelf import age
 

@@ -1,9 +1,11 @@
 """Run one notebook safely, render it, keep what is good; and keep the repository's own notebooks in order.
 
-parameters, plan       what may run: the annotated cell, `reports.yml`
+parameters, values     what the annotated cell declares, and what it lets through
+plan, provenance       what `reports.yml` wants run, and the hashes of all it is made from
 execution              one notebook in a kernel of its own, and a true account of it
-reports, records       one run of a report: lock, folder, record, the last good one kept
-rendering, shelf       the page of a report, the index of all
+reports, run, records  lock, folder, record; the last good page kept; progress shown
+rendering, prose       a page: its blocks, Markdown with formulas drawn, foreign HTML sanitised
+shelf                  the index of all reports
 notebooks, committed   the repository's own notebooks: started, executed, in one stable form
 lint, lesson           what they must be
 """

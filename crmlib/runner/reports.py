@@ -7,20 +7,19 @@ those of `crmlib.errors`; of several reports the highest one stands.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import crmlib
 from crmlib.errors import BusyError, CrmError, DataError, ParameterError, SourceError
-from crmlib.findings import MIME, Findings, read
 from crmlib.runner import records
-from crmlib.runner.parameters import assignments, from_text
+from crmlib.runner.parameters import from_text
 from crmlib.runner.plan import NAME, Report, plan, report_names
 from crmlib.runner.progress import Lines, Live
 from crmlib.runner.provenance import Inputs, commit, inputs, versions
 from crmlib.runner.records import Record
+from crmlib.runner.run import made
 
 #: Exit code of each outcome.
 EXIT_CODES = {
@@ -230,7 +229,7 @@ def _run(root: Path, request: Request, made_of: Inputs, base: Record, display: L
     }
     records.write_record(folder, record)
     try:
-        record |= _executed(root, report, folder, record, display.cell)
+        record |= made(root, report, folder, record, display.cell)
     except Exception as error:  # whatever went wrong, the record says so and other reports go on
         kind = "" if isinstance(error, CrmError) else f"{type(error).__name__}: "
         record |= {"outcome": "failed", "message": kind + " ".join(str(error).split())}
@@ -247,71 +246,6 @@ def _run(root: Path, request: Request, made_of: Inputs, base: Record, display: L
     if record["outcome"] == "good" and request.publication is not None:
         records.publish(root, request.publication, folder)
     return record
-
-
-def _executed(root: Path, report: Report, folder: Path, record: Record, on_cell: Callable[[int, int], None]) -> Record:
-    """What execution, judgement and rendering add to the record."""
-    import nbformat
-
-    from crmlib.runner.execution import execute, prepared
-    from crmlib.runner.rendering import page, page_title
-
-    source = nbformat.read(report.notebook, as_version=4)
-    own = {name: value for name, value in report.parameters.items() if value != report.declared[name].default}
-    notebook = prepared(source, assignments(own))
-    code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    output = folder / "notebook.ipynb"
-    account = execute(
-        notebook,
-        root=root,
-        output=output,
-        cell_timeout=report.cell_timeout,
-        run_timeout=report.run_timeout,
-        on_cell=lambda index: on_cell(code.index(index) + 1, len(code)),
-    )
-    records.write_atomic(output, nbformat.writes(notebook) + "\n")
-    added: Record = {"outcome": account.outcome, "message": account.message}
-    if account.cell is not None:
-        added["cell"] = _cell(notebook, account.cell)
-    if account.outcome != "good":
-        return added
-    found = stored_findings(notebook)
-    html = page(notebook, report=report, findings=found, provenance=record)
-    records.write_atomic(folder / "report.html", html)
-    return added | {"title": page_title(notebook), "findings": found.to_json()["findings"]}
-
-
-def stored_findings(notebook: Any) -> Findings:
-    """Findings of an executed notebook: one cell tagged `findings`, one such output in it.
-
-    Raises
-    ------
-    DataError
-        There is no such cell or output, or several, or the findings are invalid.
-    """
-    from crmlib.runner.execution import tags
-
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and "findings" in tags(cell)]
-    if len(cells) != 1:
-        raise DataError(f"{len(cells)} code cells are tagged 'findings'; a report needs exactly one")
-    outputs = [output.data[MIME] for output in cells[0].outputs if MIME in output.get("data", {})]
-    if len(outputs) != 1:
-        raise DataError(f"the cell tagged 'findings' shows {len(outputs)} Findings; end it with one `Findings([…])`")
-    return read(outputs[0])
-
-
-def _cell(notebook: Any, index: int) -> Record:
-    """Where a run ended: position from 1, the heading above, the first line of source."""
-    headings = [
-        line.lstrip("# ").strip()
-        for cell in notebook.cells[:index]
-        if cell.cell_type == "markdown"
-        for line in cell.source.splitlines()
-        if line.startswith("#")
-    ]
-    head = next((line for line in notebook.cells[index].source.splitlines() if line.strip()), "")
-    section = headings[-1] if headings else ""
-    return {"position": index + 1, "of": len(notebook.cells), "section": section, "source": head[:120]}
 
 
 def _recorded(root: Path, base: Record, outcome: str, message: str) -> Record:

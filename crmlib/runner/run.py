@@ -1,0 +1,96 @@
+"""One run: the notebook executed, judged by its cells and findings, and its page made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from crmlib.errors import DataError
+from crmlib.findings import MIME, Findings, read
+from crmlib.runner import records
+from crmlib.runner.parameters import assignments
+from crmlib.runner.plan import Report
+from crmlib.runner.records import Record
+
+
+def made(root: Path, report: Report, folder: Path, record: Record, on_cell: Callable[[int, int], None]) -> Record:
+    """What execution, judgement and rendering add to the record; the notebook and page are in the folder.
+
+    Parameters
+    ----------
+    root : Path
+    report : Report
+    folder : Path
+        Of the run.
+    record : dict
+        As begun: the page's provenance.
+    on_cell : callable
+        Told the number of each code cell as it starts, and how many there are.
+
+    Raises
+    ------
+    DataError
+        The findings are missing or invalid, or a formula cannot be drawn.
+    """
+    import nbformat
+
+    from crmlib.runner.execution import execute, prepared
+    from crmlib.runner.rendering import page, page_title
+
+    source = nbformat.read(report.notebook, as_version=4)
+    own = {name: value for name, value in report.parameters.items() if value != report.declared[name].default}
+    notebook = prepared(source, assignments(own))
+    code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
+    output = folder / "notebook.ipynb"
+    account = execute(
+        notebook,
+        root=root,
+        output=output,
+        cell_timeout=report.cell_timeout,
+        run_timeout=report.run_timeout,
+        on_cell=lambda index: on_cell(code.index(index) + 1, len(code)),
+    )
+    records.write_atomic(output, nbformat.writes(notebook) + "\n")
+    added: Record = {"outcome": account.outcome, "message": account.message}
+    if account.cell is not None:
+        added["cell"] = _cell(notebook, account.cell)
+    if account.outcome != "good":
+        return added
+    found = stored_findings(notebook)
+    html = page(notebook, report=report, findings=found, provenance=record)
+    records.write_atomic(folder / "report.html", html)
+    return added | {"title": page_title(notebook), "findings": found.to_json()["findings"]}
+
+
+def stored_findings(notebook: Any) -> Findings:
+    """Findings of an executed notebook: one cell tagged `findings`, one such output in it.
+
+    Raises
+    ------
+    DataError
+        There is no such cell or output, or several, or the findings are invalid.
+    """
+    from crmlib.runner.execution import tags
+
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and "findings" in tags(cell)]
+    if len(cells) != 1:
+        raise DataError(f"{len(cells)} code cells are tagged 'findings'; a report needs exactly one")
+    outputs = [output.data[MIME] for output in cells[0].outputs if MIME in output.get("data", {})]
+    if len(outputs) != 1:
+        raise DataError(f"the cell tagged 'findings' shows {len(outputs)} Findings; end it with one `Findings([…])`")
+    return read(outputs[0])
+
+
+def _cell(notebook: Any, index: int) -> Record:
+    """Where a run ended: position from 1, the heading above, the first line of source."""
+    headings = [
+        line.lstrip("# ").strip()
+        for cell in notebook.cells[:index]
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+        if line.startswith("#")
+    ]
+    head = next((line for line in notebook.cells[index].source.splitlines() if line.strip()), "")
+    section = headings[-1] if headings else ""
+    return {"position": index + 1, "of": len(notebook.cells), "section": section, "source": head[:120]}
