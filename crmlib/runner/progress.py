@@ -33,7 +33,7 @@ class Lines:
     def cell(self, number: int, of: int) -> None:
         """A cell begins."""
         if time.monotonic() - self._last >= _QUIET_SECONDS:
-            self.say(f"{self._where}: cell {number} of {of}")
+            self.say(f"{self._where}: code cell {number} of {of}")
 
     def end(self, text: str, *, good: bool) -> None:
         """The report has ended."""
@@ -59,7 +59,7 @@ class Live:
 
     def cell(self, number: int, of: int) -> None:
         """A cell begins."""
-        self._progress.update(self._task, total=of, completed=number - 1, cells=f"cell {number} of {of}")
+        self._progress.update(self._task, total=of, completed=number - 1, cells=f"code cell {number} of {of}")
 
     def end(self, text: str, *, good: bool) -> None:
         """The report has ended."""
