@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 
-from crmlib.frames import as_date, day_number, period_number, period_start, wrap
+from crmlib.errors import ParameterError
+from crmlib.frames import PERIODS, as_date, day_number, period_number, period_start, to_pandas, wrap
+
+#: Beyond this many periods a lazy grid of all of them costs more than asking the orders again which have a cohort.
+_WIDE = 2_000
 
 _ORDER_COLUMNS = ("customer_id", "ordered_at", "amount")
 
@@ -48,28 +53,30 @@ def retention_triangle(orders: Any, *, period: str = "month", as_of: str | datet
     0    0          2       2     9.0
     1    1          2       1     7.0
     """
-    activity = _activity(orders, period, as_of)
-    seen = activity.group_by("number", "cohort", "age").agg(active=nw.len(), amount=nw.col("amount").sum())
-    ages = _whole_numbers(activity)
-    # Every cohort has an age-0 row, so its cell gives the cohort's size and how far it can be followed.
-    grid = (
-        activity.filter(nw.col("age") == 0)
-        .group_by("number", "cohort", "last", "ended")
-        .agg(customers=nw.len())
-        .join(ages, how="cross")
-        .filter(nw.col("age") <= nw.col("last") - nw.col("number"))
+    kept, horizon = _until(orders, period, as_of)
+    seen = (
+        _activity(kept, period)
+        .group_by("number", "age")
+        .agg(cohort=nw.col("cohort").min(), active=nw.len(), amount=nw.col("amount").sum())
     )
-    cells = grid.join(seen.drop("cohort"), on=["number", "age"], how="left").with_columns(
-        active=nw.col("active").fill_null(0).cast(nw.Int64), amount=nw.col("amount").fill_null(0.0).cast(nw.Float64)
+    # A cohort's size is its active customers at age 0, so one look at `seen` gives every cell: on an
+    # engine without shared subplans each further one would read the orders again.
+    size = nw.when(nw.col("age") == 0).then(nw.col("active"))
+    cells = (
+        _grid(kept, seen, horizon)
+        .join(seen, on=["number", "age"], how="left")
+        .with_columns(customers=size.max().over("number"), cohort=nw.col("cohort").max().over("number"))
+        .filter(~nw.col("customers").is_null())
+        .with_columns(nw.col("active").fill_null(0), nw.col("amount").fill_null(0.0))
     )
     triangle = cells.select(
         "cohort",
         nw.col("age").cast(nw.Int64),
         nw.col("customers").cast(nw.Int64),
-        "active",
+        nw.col("active").cast(nw.Int64),
         (nw.col("active") / nw.col("customers")).cast(nw.Float64).alias("retention_rate"),
-        "amount",
-        (nw.col("number") + nw.col("age") <= nw.col("ended")).alias("complete"),
+        nw.col("amount").cast(nw.Float64),
+        (nw.col("number") + nw.col("age") <= horizon.ended).alias("complete"),
     )
     return _in_order(triangle, "cohort", "age").to_native()
 
@@ -89,10 +96,10 @@ def customer_activity(orders: Any, *, period: str = "month", as_of: str | dateti
         complete_ages (Int64: how many of the customer's periods had ended by `as_of`, the same for
         a whole cohort; an age at or beyond it is not complete). Every customer has a row at age 0.
     """
-    activity = _activity(orders, period, as_of)
-    complete_ages = (nw.col("ended") - nw.col("number") + 1).cast(nw.Int64).alias("complete_ages")
-    table = activity.select("customer_id", "cohort", "age", nw.col("amount").cast(nw.Float64), complete_ages)
-    return _in_order(table, "customer_id", "age").to_native()
+    kept, horizon = _until(orders, period, as_of)
+    complete_ages = (horizon.ended - nw.col("number") + 1).cast(nw.Int64).alias("complete_ages")
+    columns = ("customer_id", "cohort", "age", nw.col("amount").cast(nw.Float64), complete_ages)
+    return _in_order(_activity(kept, period).select(*columns), "customer_id", "age").to_native()
 
 
 def second_order_times(orders: Any, *, as_of: str | datetime.date | None = None) -> Any:
@@ -114,109 +121,101 @@ def second_order_times(orders: Any, *, as_of: str | datetime.date | None = None)
         customer_id, cohort_day (Int64, days since 1970-01-01 of the first order), days (Int64, at
         least 1 when observed; 0 when the first order fell on `as_of`), observed (Boolean).
     """
-    kept = _until(wrap(orders, ("customer_id", "ordered_at"), table="orders"), as_of)
+    kept, horizon = _until(orders, "day", as_of, columns=("customer_id", "ordered_at"))
     days = kept.select("customer_id", day_number(nw.col("ordered_at")).alias("day"))
     first = days.group_by("customer_id").agg(first=nw.col("day").min())
-    last_day = _last_day(days.select(nw.col("day").max().alias("last_day")), as_of)
     second = (
         days.join(first, on="customer_id", how="inner")
         .filter(nw.col("day") > nw.col("first"))
         .group_by("customer_id")
         .agg(second=nw.col("day").min())
     )
-    table = (
-        first.join(second, on="customer_id", how="left")
-        .join(last_day, how="cross")
-        .select(
-            "customer_id",
-            nw.col("first").cast(nw.Int64).alias("cohort_day"),
-            (nw.coalesce("second", "last_day") - nw.col("first")).cast(nw.Int64).alias("days"),
-            (~nw.col("second").is_null()).alias("observed"),
-        )
+    table = first.join(second, on="customer_id", how="left").select(
+        "customer_id",
+        nw.col("first").cast(nw.Int64).alias("cohort_day"),
+        (nw.col("second").fill_null(horizon.last) - nw.col("first")).cast(nw.Int64).alias("days"),
+        (~nw.col("second").is_null()).alias("observed"),
     )
     return _in_order(table, "customer_id").to_native()
 
 
-def _activity(orders: Any, period: str, as_of: str | datetime.date | None) -> Any:
-    """One row a customer and period with an order, with the customer's cohort and the horizon.
-
-    customer_id, number (period of the cohort), cohort, age, amount, last (period of as_of),
-    ended (last period that had ended by as_of).
+class _Horizon(NamedTuple):
+    """What is known of the calendar: numbers of the first period with an order, of the one of as_of,
+    and of the last that had ended by the end of that day.
     """
-    kept = _until(wrap(orders, _ORDER_COLUMNS, table="orders"), as_of)
+
+    first: int
+    last: int
+    ended: int
+
+
+def _until(
+    orders: Any, period: str, as_of: str | datetime.date | None, columns: Sequence[str] = _ORDER_COLUMNS
+) -> tuple[Any, _Horizon]:
+    """Orders up to the end of the day `as_of`, and the horizon.
+
+    First and last instant are read ahead, also of a lazy frame: a small aggregate that Parquet
+    answers from its statistics, where joining it back in would read all orders once more.
+    """
+    if period not in PERIODS:
+        raise ParameterError(f"period {period!r} is unknown; use one of {', '.join(PERIODS)}")
+    day = as_date(as_of, name="as_of")
+    instant = nw.col("ordered_at")
+    kept = wrap(orders, columns, table="orders").filter(~nw.col("customer_id").is_null(), ~instant.is_null())
+    if day is not None:
+        dates = kept.collect_schema()["ordered_at"] == nw.Date
+        following = datetime.datetime.combine(day, datetime.time()) + datetime.timedelta(days=1)
+        kept = kept.filter(instant <= nw.lit(day) if dates else instant < nw.lit(following))
+    span = to_pandas(kept.select(first=instant.min(), last=instant.max()).to_native()).iloc[0]
+    if span.isna().any():  # no orders: the grid comes out empty whatever the calendar
+        return kept, _Horizon(0, 0, 0)
+    end = datetime.datetime.combine(day or span["last"].date(), datetime.time())
+    calendar = nw.from_dict(
+        {"at": [span["first"].to_pydatetime(), end, end + datetime.timedelta(days=1)]}, backend="pyarrow"
+    )
+    first, last, following_period = calendar.select(n=period_number(nw.col("at"), period))["n"].to_list()
+    return kept, _Horizon(first, last, following_period - 1)
+
+
+def _activity(kept: Any, period: str) -> Any:
+    """One row a customer and period with an order: customer_id, number (period of the cohort), cohort, age, amount."""
     instant = nw.col("ordered_at")
     periods = (
-        kept.with_columns(number=period_number(instant, period), amount=nw.col("amount").cast(nw.Float64))
-        .group_by("customer_id", "number")
-        .agg(amount=nw.col("amount").sum(), first=instant.min())
+        kept.with_columns(period=period_number(instant, period), amount=nw.col("amount").cast(nw.Float64))
+        .group_by("customer_id", "period")
+        .agg(amount=nw.col("amount").sum())
     )
     cohorts = (
-        periods.group_by("customer_id")
-        .agg(cohort_number=nw.col("number").min(), first_order=nw.col("first").min())
-        .with_columns(cohort=period_start(nw.col("first_order"), period))
-        .drop("first_order")
-    )
-    horizon = _horizon(periods, kept, period, as_of)
-    return (
-        periods.join(cohorts, on="customer_id", how="inner")
-        .join(horizon, how="cross")
-        .with_columns(age=nw.col("number") - nw.col("cohort_number"), number=nw.col("cohort_number"))
-        .select("customer_id", "number", "cohort", "age", "amount", "last", "ended")
-    )
-
-
-def _horizon(periods: Any, kept: Any, period: str, as_of: str | datetime.date | None) -> Any:
-    """One row: `last`, the period of as_of, and `ended`, the last one complete by its end of day."""
-    day = as_date(as_of, name="as_of")
-    if day is not None:
-        instant = nw.lit(datetime.datetime.combine(day, datetime.time()))
-        frame = periods.head(1).select(last_day=instant)
-    else:
-        frame = kept.select(last_day=nw.col("ordered_at").max()).filter(~nw.col("last_day").is_null())
-    instant = nw.col("last_day").cast(nw.Datetime("us"))
-    last, following = period_number(instant, period), period_number(instant.dt.offset_by("1d"), period)
-    return frame.select(last=last, ended=following - 1)
-
-
-def _until(orders: Any, as_of: str | datetime.date | None) -> Any:
-    """Rows with customer and instant, up to the end of the day `as_of`."""
-    kept = orders.filter(~nw.col("customer_id").is_null(), ~nw.col("ordered_at").is_null())
-    day = as_date(as_of, name="as_of")
-    if day is None:
-        return kept
-    if kept.collect_schema()["ordered_at"] == nw.Date:
-        return kept.filter(nw.col("ordered_at") <= nw.lit(day))
-    midnight = datetime.datetime.combine(day, datetime.time()) + datetime.timedelta(days=1)
-    return kept.filter(nw.col("ordered_at") < nw.lit(midnight))
-
-
-def _last_day(observed: Any, as_of: str | datetime.date | None) -> Any:
-    """One row with `last_day` as a day number: as_of if set, else what was observed."""
-    day = as_date(as_of, name="as_of")
-    if day is None:
-        return observed
-    return observed.select(last_day=nw.lit((day - datetime.date(1970, 1, 1)).days))
-
-
-def _whole_numbers(activity: Any) -> Any:
-    """Ages 0 to the oldest cohort's, made from one row so that lazy frames stay lazy on any engine.
-
-    Digits 0-9 come from unpivoting ten literals; five places give 99,999, which is 273 years of days.
-    """
-    span = activity.select(span=nw.col("last").max() - nw.col("number").min())
-    one = span.with_columns(**{f"digit_{digit}": nw.lit(digit) for digit in range(10)})
-    digits = one.drop("span").unpivot(variable_name="name", value_name="digit").select("digit")
-    numbers = digits.select(age=nw.col("digit"))
-    for place in (10, 100, 1_000, 10_000):
-        tens = digits.select(more=nw.col("digit") * place)
-        numbers = (
-            numbers.join(tens, how="cross")
-            .join(span, how="cross")
-            .select(age=nw.col("age") + nw.col("more"), span=nw.col("span"))
-            .filter(nw.col("age") <= nw.col("span"))
-            .select("age")
+        kept.group_by("customer_id")
+        .agg(first=instant.min())
+        .select(
+            "customer_id", number=period_number(nw.col("first"), period), cohort=period_start(nw.col("first"), period)
         )
-    return numbers
+    )
+    return periods.join(cohorts, on="customer_id", how="inner").select(
+        "customer_id", "number", "cohort", (nw.col("period") - nw.col("number")).alias("age"), "amount"
+    )
+
+
+def _grid(kept: Any, seen: Any, horizon: _Horizon) -> Any:
+    """Every cohort number with every age that fits: number, age.
+
+    Made from one row of the orders, so that a lazy frame stays lazy on any engine: digits 0-9 come
+    from unpivoting ten literals, and as many places as the span needs are crossed.
+    """
+    span = horizon.last - horizon.first
+    one = kept.head(1).select(**{f"digit_{digit}": nw.lit(digit) for digit in range(10)})
+    digits = one.unpivot(variable_name="name", value_name="digit").select("digit")
+    numbers = digits.select(n=nw.col("digit"))
+    for place in range(1, len(str(span))):
+        more = digits.select(more=nw.col("digit") * 10**place)
+        numbers = numbers.join(more, how="cross").select(n=nw.col("n") + nw.col("more"))
+    numbers = numbers.filter(nw.col("n") <= span)
+    starts = numbers.select(number=nw.col("n") + horizon.first)
+    if isinstance(kept, nw.DataFrame) or span > _WIDE:
+        starts = seen.select("number").unique()
+    ages = numbers.select(age=nw.col("n"))
+    return starts.join(ages, how="cross").filter(nw.col("number") + nw.col("age") <= horizon.last)
 
 
 def _in_order(table: Any, *columns: str) -> Any:

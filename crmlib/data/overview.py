@@ -24,7 +24,7 @@ def overview(tables: Tables) -> pd.DataFrame:
     """
     import pandas as pd
 
-    return pd.DataFrame([_row(name, frame) for name, frame in tables.items()]).set_index("table")
+    return pd.DataFrame([_row(name, frame) for name, frame in tables.items()]).set_index("table").rename_axis(None)
 
 
 def _row(name: str, native: Any) -> dict[str, object]:
