@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from crmlib.errors import ParameterError
 from crmlib.runner import parameters
 
-TAGS = {"parameters", "findings", "interactive", "exercise", "solution", "nbval-skip"}
+TAGS = {"parameters", "findings", "interactive", "exercise", "solution", "picture", "nbval-skip"}
 #: Sections in their order, and how their headings are known: `## 3. Sensitivity: does the age matter?` is one.
 #: The lesson's own sections stand between the data and the truth.
 SECTIONS = {

@@ -6,6 +6,7 @@ in the form that `crmlib.runner.committed` gives it.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
@@ -136,6 +137,7 @@ def execute(path: Path, *, timeout: float = 600) -> None:
     _refuse_addresses(path, notebook)
     notebook.metadata["crmlib"] = committed.record(notebook)
     committed.write(path, notebook)
+    _keep_picture(path, notebook)
 
 
 def new_notebook(name: str, *, root: Path | None = None) -> Path:
@@ -169,6 +171,16 @@ def new_notebook(name: str, *, root: Path | None = None) -> Path:
     path = folder / f"{name}.ipynb"
     committed.write(path, notebook)
     return path
+
+
+def _keep_picture(path: Path, notebook: Any) -> None:
+    """Write the figure of the cell tagged `picture` where the README shows it, `docs/pictures/<notebook>.png`."""
+    for cell in notebook.cells:
+        if "picture" in cell.metadata.get("tags", []):
+            pictures = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+            place = path.resolve().parents[1] / "docs" / "pictures" / f"{path.stem}.png"
+            if pictures and place.parent.is_dir():
+                place.write_bytes(base64.b64decode(pictures[0]))
 
 
 def _clear(notebook: Any) -> None:
