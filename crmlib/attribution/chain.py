@@ -1,0 +1,181 @@
+r"""Absorbing Markov chains of customer journeys, and what is lost when a channel is removed.
+
+Let F be the matrix of flows: on its diagonal how often each state was visited, off it minus the
+transitions counted from row to column, and let e be what ended in each state (conversions, or their
+value). With :math:`Q = I - D^{-1} F`, D the visits, a journey that stands in a state is worth
+:math:`h = (I - Q)^{-1} D^{-1} e = G e`, :math:`G = F^{-1}`. Journeys that start in the states and
+follow the chain visit them D times again, so the whole is worth :math:`\sum e`. Without the states S
+that hold a channel, block inversion leaves :math:`\sum e - 1' (G_{SS})^{-1} (G e)_S`: one inverse
+gives the loss of every channel; at order 1 it is :math:`(G e)_j / G_{jj}`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crmlib.attribution.paths import Paths
+
+#: Beyond so many states the inverse is not formed; each channel gets its own sparse factorisation.
+DENSE = 3_000
+#: Numbers in a block of matrices that are inverted together (about 160 MB).
+_BLOCK = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """States and transitions of paths, without their weights.
+
+    Attributes
+    ----------
+    states : list of tuple of int
+        Channel codes of each state, the last touch last.
+    source, target : arrays of int, one a transition
+        States; a source of -1 is the start.
+    steps : sparse matrix (journeys, transitions)
+        How often each journey makes each transition.
+    last : array of int, one a journey
+        State in which it ends.
+    channels : int
+        Number of channels.
+    """
+
+    states: list[tuple[int, ...]]
+    source: np.ndarray
+    target: np.ndarray
+    steps: Any
+    last: np.ndarray
+    channels: int
+
+    @classmethod
+    def of(cls, paths: Paths, order: int) -> Chain:
+        """Chain of the given order through these paths."""
+        from scipy import sparse
+
+        order = min(order, int(paths.lengths.max(initial=1)))  # beyond it, states are whole histories anyway
+        state, state_at = _histories(paths, order)
+        step, step_at = _histories(paths, order + 1)
+        first = np.zeros(len(paths.codes), dtype=bool)
+        first[paths.starts[:-1]] = True
+        steps = sparse.csr_array(
+            (np.ones(len(step)), step.astype(np.int32), paths.starts), shape=(len(paths.lengths), len(step_at))
+        )
+        begins = np.maximum(
+            paths.starts[np.searchsorted(paths.starts, state_at, side="right") - 1], state_at - order + 1
+        )
+        states = [tuple(paths.codes[a : b + 1].tolist()) for a, b in zip(begins, state_at, strict=True)]
+        source = np.where(first[step_at], -1, state[step_at - 1]) if len(step_at) else step_at
+        return cls(states, source, state[step_at], steps, state[paths.starts[1:] - 1], len(paths.channels))
+
+    def flows(self, journeys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Transition counts (transitions, b) and visits (states, b) of weighted journeys."""
+        counts = self.steps.T @ journeys
+        return counts, _sums(self.target, len(self.states)) @ counts
+
+    def losses(self, amount: np.ndarray, journeys: np.ndarray) -> np.ndarray:
+        """What is lost of each column's amount when each channel is removed.
+
+        Parameters
+        ----------
+        amount : array (journeys, b)
+            What each journey ended with, such as its conversions.
+        journeys : array (journeys, b) or (journeys, 1)
+            How often each was made.
+
+        Returns
+        -------
+        array (channels, b)
+        """
+        counts, visits = self.flows(journeys)
+        ended = _sums(self.last, len(self.states)) @ amount
+        if len(self.states) > DENSE:
+            return self._sparse_losses(counts, visits, ended)
+        if journeys.shape[1] == 1:
+            return self._dense_losses(counts, visits, ended[None])[0]
+        block = max(1, _BLOCK // max(len(self.states), 1) ** 2)
+        parts = []
+        for start in range(0, journeys.shape[1], block):
+            part = slice(start, start + block)
+            parts.append(self._dense_losses(counts[:, part], visits[:, part], ended[:, part].T[:, :, None])[:, :, 0])
+        return np.concatenate(parts).T
+
+    def _dense_losses(self, counts: np.ndarray, visits: np.ndarray, ended: np.ndarray) -> np.ndarray:
+        """Losses (b, channels, columns) of b weightings at once; `ended` is (b, states, columns)."""
+        size = len(self.states)
+        flow = np.zeros((counts.shape[1], size, size))
+        inner = self.source >= 0
+        flow[:, self.source[inner], self.target[inner]] = -counts[inner].T
+        everywhere = np.arange(size)
+        flow[:, everywhere, everywhere] += np.where(visits > 0, visits, 1.0).T  # a state nobody visits stands alone
+        inverse = np.linalg.inv(flow)
+        worth = inverse @ ended
+        lost = np.zeros((len(flow), self.channels, ended.shape[2]))
+        for channel, held in enumerate(self.holding()):
+            if len(held) == 1:
+                lost[:, channel] = worth[:, held[0]] / inverse[:, held[0], held[0]][:, None]
+            elif len(held):
+                block = inverse[:, held[:, None], held]
+                lost[:, channel] = np.linalg.solve(block, worth[:, held]).sum(axis=1)
+        return np.maximum(lost, 0.0)
+
+    def _sparse_losses(self, counts: np.ndarray, visits: np.ndarray, ended: np.ndarray) -> np.ndarray:
+        """The same, solving the chain that is left of each channel's removal."""
+        from scipy import sparse
+        from scipy.sparse.linalg import splu
+
+        size, inner = len(self.states), self.source >= 0
+        lost = np.empty((self.channels, ended.shape[1]))
+        columns = range(counts.shape[1])
+        for column in columns:
+            mine = slice(None) if len(columns) == 1 else slice(column, column + 1)
+            rest = visits[:, column]
+            flow = sparse.csc_array((-counts[inner, column], (self.source[inner], self.target[inner])), (size, size))
+            flow = (flow + sparse.diags_array(np.where(rest > 0, rest, 1.0))).tocsc()
+            starts = np.bincount(self.target[~inner], counts[~inner, column], size)
+            for channel, held in enumerate(self.holding()):
+                kept = np.setdiff1d(np.arange(size), held, assume_unique=True)
+                worth = splu(flow[kept][:, kept]).solve(np.ascontiguousarray(ended[kept, mine]))
+                lost[channel, mine] = ended[:, mine].sum(axis=0) - starts[kept] @ worth
+        return np.maximum(lost, 0.0)
+
+    def holding(self) -> list[np.ndarray]:
+        """For each channel the states that hold it."""
+        held: list[list[int]] = [[] for _ in range(self.channels)]
+        for number, state in enumerate(self.states):
+            for code in set(state):
+                held[code].append(number)
+        return [np.array(numbers, dtype=np.int64) for numbers in held]
+
+
+def _histories(paths: Paths, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number of each touch's last up to `order` channels, and a touch at which each number stands."""
+    size = len(paths.channels)
+    first = np.zeros(len(paths.codes), dtype=bool)
+    first[paths.starts[:-1]] = True
+    number, at = _numbered(paths.codes.astype(np.int64), size)
+    for _ in range(order - 1):
+        before = np.empty_like(number)
+        before[1:] = number[:-1] + 1
+        before[first] = 0  # no history
+        number, at = _numbered(before * size + paths.codes, (len(at) + 1) * size)
+    return number, at
+
+
+def _numbered(keys: np.ndarray, space: int) -> tuple[np.ndarray, np.ndarray]:
+    """Consecutive numbers in the order of keys, all in range(space), and where each first or last stands."""
+    if space > 8 * len(keys) + 1_000_000:
+        _, at, number = np.unique(keys, return_index=True, return_inverse=True)
+        return number, at
+    place = np.full(space, -1, dtype=np.int64)
+    place[keys] = np.arange(len(keys))
+    there = place >= 0
+    return (np.cumsum(there) - 1)[keys], place[there]
+
+
+def _sums(group: np.ndarray, groups: int) -> Any:
+    """Sparse matrix that adds rows up by group."""
+    from scipy import sparse
+
+    return sparse.csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(groups, len(group)))

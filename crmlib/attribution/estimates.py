@@ -1,0 +1,208 @@
+"""Credit by channel, removal effects and transitions of a table of journeys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crmlib.attribution.chain import Chain
+from crmlib.attribution.game import sampled_contributions, sampled_orders
+from crmlib.attribution.paths import Paths
+from crmlib.attribution.positional import Rule
+from crmlib.attribution.reading import read
+from crmlib.attribution.rules import markov, rule_of, scaled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def credits(
+    touches: Any,
+    outcomes: Any,
+    *,
+    rule: str | Rule | Callable[..., Rule] = "markov",
+    rng: np.random.Generator | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Array: conversions and value credited to each channel by one rule.
+
+    Credits sum to the conversions, and to the value, of all journeys that have a touch. `share` is of
+    conversions. Value is divided as conversions are, each journey's own value for rules that look at
+    one journey at a time, the value lost for Markov, value per journey for Shapley's rate.
+
+    Decided here: a journey of one touch credits its channel with all, by every rule but Markov and
+    Shapley's rate, which look at all journeys together. A channel that no converting journey touched
+    gets nothing, except from those two. No conversions: credits of 0, and shares that are missing. No
+    touches: no rows. Touches are ordered by position; where two share one, by `touched_at` if it is
+    there, then by channel; rows that agree in all of these are one touch recorded twice, and count
+    once. A touch without a channel keeps its place as "(unknown)". A journey without any touch is
+    left out, and so is a touch without a journey. There may be any number of channels.
+
+    Parameters
+    ----------
+    touches : any frame
+        journey_id, position, channel [touched_at, for time decay in days].
+    outcomes : any frame
+        journey_id, conversions, value, nulls; one row a journey, or a row a path with its counts.
+    rule : str or rule
+        `first_touch`, `last_touch`, `last_non_direct`, `linear`, `position_based`, `time_decay`,
+        `markov` or `shapley`: the name with its options, or an object such as `markov(order=2)`.
+    rng : numpy.random.Generator, optional
+        Needed only where Shapley's rate is sampled, with more than 15 channels.
+    **options
+        Of a rule that is given by name: `direct`; `first` and `last`; `half_life`; `order`; `worth`.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a channel, sorted by it
+        channel, conversions, value (in the currency of outcomes), share (0-1, negative only for
+        Shapley's rate); for sampled credits also sampling_error (standard error, conversions).
+
+    Raises
+    ------
+    MissingColumnsError, DataError, ParameterError
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> touches = pd.DataFrame({"journey_id": [1, 1, 1, 2, 3, 3], "position": [1, 2, 3, 1, 1, 2],
+    ...     "channel": ["A", "B", "C", "A", "B", "C"]})
+    >>> outcomes = pd.DataFrame({"journey_id": [1, 2, 3],
+    ...     "conversions": [1, 0, 0], "value": [9, 0, 0], "nulls": [0, 1, 1]})
+    >>> credits(touches, outcomes, rule="markov")
+      channel  conversions  value  share
+    0       A          0.2    1.8    0.2
+    1       B          0.4    3.6    0.4
+    2       C          0.4    3.6    0.4
+    """
+    chosen = rule_of(rule, **options)
+    paths = read(touches, outcomes, times=chosen.uses_times)
+    return credit_table(paths, chosen, rng)
+
+
+def credit_table(paths: Paths, rule: Rule, rng: np.random.Generator | None = None) -> pd.DataFrame:
+    """Array: the table of `credits` from paths as arrays."""
+    import pandas as pd
+
+    amount = np.stack([paths.conversions, paths.value], axis=1)
+    journeys = paths.journeys[:, None]
+    if rule.sampled(paths) and rng is not None:
+        return _sampled(paths, rule, amount, journeys, rng)
+    found = rule.allocation(paths, rng)(amount, journeys) if len(paths.codes) else np.empty((0, 2))
+    return pd.DataFrame({"channel": _names(paths), "conversions": found[:, 0], "value": found[:, 1]}).assign(
+        share=lambda table: shares(table["conversions"].to_numpy()[:, None], paths.conversions[:, None])[:, 0]
+    )
+
+
+def removal_effects(touches: Any, outcomes: Any, *, order: int = 1) -> pd.DataFrame:
+    r"""Array: what removing each channel would cost, in a Markov chain of journeys.
+
+    The effect is :math:`1 - P_{\text{without}} / P`, where removing a channel sends every transition
+    into a state that holds it to no conversion. It describes these journeys under the chain's
+    assumption; it is no causal effect of switching the channel off.
+
+    Parameters
+    ----------
+    touches, outcomes
+        As in `credits`.
+    order : int
+        How many of the last touches make a state.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a channel
+        channel, probability (of a conversion a journey, with all channels: conversions per journey,
+        at every order), probability_without, removal_effect (0-1, weighted by conversions),
+        value_removal_effect (0-1, weighted by value: how much value would be lost). Effects are
+        missing where there is nothing to lose.
+    """
+    import pandas as pd
+
+    rule = rule_of(markov(order))
+    paths = read(touches, outcomes)
+    amount = np.stack([paths.conversions, paths.value], axis=1)
+    chain = Chain.of(paths, getattr(rule, "order", order))
+    lost = chain.losses(amount, paths.journeys[:, None]) if len(paths.codes) else np.empty((0, 2))
+    totals, made = amount.sum(axis=0), paths.journeys.sum()
+    effect = np.divide(lost, totals, out=np.full_like(lost, np.nan), where=totals > 0)
+    rate = totals[0] / made if made else np.nan
+    return pd.DataFrame(
+        {
+            "channel": _names(paths),
+            "probability": np.full(len(lost), rate),
+            "probability_without": (totals[0] - lost[:, 0]) / made if made else np.full(len(lost), np.nan),
+            "removal_effect": effect[:, 0],
+            "value_removal_effect": effect[:, 1],
+        }
+    )
+
+
+def transition_matrix(touches: Any, outcomes: Any, *, order: int = 1) -> pd.DataFrame:
+    """Array: where journeys go from each state, the start and both ends included.
+
+    Parameters
+    ----------
+    touches, outcomes
+        As in `credits`.
+    order : int
+        How many of the last touches make a state.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a transition that was made, sorted
+        source, target (states: channels joined by " > ", or "(start)", "(conversion)", "(null)"),
+        journeys (count), probability (0-1, of leaving the source for this target). Pivot it for a matrix.
+    """
+    import pandas as pd
+
+    rule_of(markov(order))
+    paths = read(touches, outcomes)
+    chain = Chain.of(paths, order)
+    counts, _ = chain.flows(paths.journeys[:, None])
+    names = ["(start)", *(" > ".join(paths.channels[code] for code in state) for state in chain.states)]
+    inner = [(names[s + 1], names[t + 1], n) for s, t, n in zip(chain.source, chain.target, counts[:, 0], strict=True)]
+    for end, amount in (("(conversion)", paths.conversions), ("(null)", paths.nulls)):
+        ended = np.bincount(chain.last, amount, len(chain.states)) if len(amount) else np.zeros(len(chain.states))
+        inner += [(names[s + 1], end, n) for s, n in enumerate(ended)]
+    table = pd.DataFrame(inner, columns=["source", "target", "journeys"]).astype({"journeys": float})
+    table = table[table["journeys"] > 0].sort_values(["source", "target"], ignore_index=True)
+    return table.assign(probability=table["journeys"] / table.groupby("source")["journeys"].transform("sum"))
+
+
+def shares(credited: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """Credits (channels, b) as parts of what there was to credit (journeys, b); NaN where that was nothing."""
+    totals = amount.sum(axis=0)
+    return np.divide(credited, totals, out=np.full(credited.shape, np.nan), where=totals > 0)
+
+
+def _names(paths: Paths) -> Any:
+    import pandas as pd
+
+    return pd.array(list(paths.channels), dtype="str")
+
+
+def _sampled(
+    paths: Paths, rule: Rule, amount: np.ndarray, journeys: np.ndarray, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Shapley's rate from sampled orders, with the standard error over the pairs of an order and its reverse."""
+    import pandas as pd
+
+    grouped, group = paths.distinct()
+    sums = np.stack([np.bincount(group, amount[:, column]) for column in range(2)], axis=1)
+    orders = sampled_orders(len(paths.channels), getattr(rule, "permutations", 1_000), rng)
+    found = sampled_contributions(grouped, orders, sums, grouped.journeys[:, None])
+    mean = found.mean(axis=0)
+    credited = scaled(mean, sums)
+    error = found[:, :, 0].std(axis=0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.full(len(mean), np.nan)
+    total = mean[:, 0].sum()  # the worth of all channels together, the same in every order
+    return pd.DataFrame(
+        {
+            "channel": _names(paths),
+            "conversions": credited[:, 0],
+            "value": credited[:, 1],
+            "share": shares(credited[:, :1], sums[:, :1])[:, 0],
+            "sampling_error": error * (sums[:, 0].sum() / total if total else 0.0),
+        }
+    )

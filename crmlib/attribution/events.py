@@ -1,0 +1,238 @@
+"""Touches and outcomes, from customers' events or from aggregated paths."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import narwhals.stable.v2 as nw
+
+from crmlib.errors import ParameterError
+from crmlib.frames import as_date, wrap
+
+_EVENTS = ("customer_id", "occurred_at", "channel", "conversions", "value")
+
+
+def journeys(events: Any, *, lookback_days: int = 30, as_of: str | datetime.date | None = None) -> tuple[Any, Any]:
+    """Frame: journeys of customers' events: touches, and how each journey ended.
+
+    A journey ends at a conversion; the next touch begins another. Of a journey that converted, touches
+    more than `lookback_days` before the conversion are dropped; of one that did not, touches more than
+    that before its last touch. A journey without a conversion whose last touch lies less than
+    `lookback_days` before the end of `as_of` is *open*: it may still convert, and counts neither as a
+    conversion nor as a null (both 0).
+
+    Decided here: a touch at the same instant as a conversion came before it. Touches at one instant
+    are ordered by channel; the same channel twice at one instant is one touch recorded twice.
+    Conversions of a customer at one instant are one, with their counts and values summed. A conversion
+    without a touch in the look-back is an outcome without touches, which no rule can credit. A touch
+    without a channel stands as "(unknown)". Rows without customer or instant are left out.
+
+    Parameters
+    ----------
+    events : any frame
+        customer_id, occurred_at (date or datetime), channel (missing or empty at a mere conversion),
+        conversions (how many happened; 0, missing or False at a mere touch), value (of them).
+        A row with channel and conversion is a touch that converted at once.
+    lookback_days : int
+        Days of 24 hours, at least 1.
+    as_of : date or ISO string, optional
+        Last day that counts; later events are left out. Default: the last event's day.
+
+    Returns
+    -------
+    (touches, outcomes), frames of the same kind
+        touches: journey_id (text: customer_id, "-" and the number of conversions before), position
+        (from 1), channel, touched_at, customer_id. outcomes: journey_id, conversions, value, nulls
+        (1 for a journey that ended without), converted_at (missing without), customer_id. Sorted on
+        eager frames; lazy results carry no order.
+
+    Raises
+    ------
+    MissingColumnsError, ParameterError
+    """
+    if isinstance(lookback_days, bool) or not isinstance(lookback_days, int) or lookback_days < 1:
+        raise ParameterError(f"lookback_days is {lookback_days!r}; give a whole number of days from 1 on")
+    kept = _until(_events(events), as_of)
+    back = f"{lookback_days}d"
+    numbered = _numbered(kept)
+    ends = numbered.filter(nw.col("happened") == 1).select("journey_id", "customer_id", "conversions", "value", "at")
+    ends = ends.rename({"at": "converted_at"})
+    seen = numbered.filter(nw.col("happened") == 0).select("journey_id", "customer_id", "channel", "at")
+    seen = seen.join(ends.select("journey_id", "converted_at"), on="journey_id", how="left")
+    last = seen.group_by("journey_id").agg(last=nw.col("at").max())
+    seen = seen.join(last, on="journey_id", how="inner")
+    end = nw.coalesce("converted_at", "last")
+    seen = seen.filter(nw.col("at") >= end.dt.offset_by(f"-{back}"))
+    position = nw.col("one").cum_sum().over("journey_id", order_by=["at", "channel"]).cast(nw.Int64)
+    touches = seen.with_columns(one=nw.lit(1)).select(
+        "journey_id",
+        position.alias("position"),
+        "channel",
+        nw.col("at").alias("touched_at"),
+        "customer_id",
+    )
+    outcomes = _outcomes(seen, ends, _end(kept, as_of), back)
+    return _in_order(touches, "journey_id", "position").to_native(), _in_order(outcomes, "journey_id").to_native()
+
+
+def from_paths(
+    paths: Any,
+    *,
+    path: str = "path",
+    conversions: str = "conversions",
+    value: str | None = "value",
+    nulls: str | None = "nulls",
+    separator: str = ">",
+) -> tuple[Any, Any]:
+    """Frame: touches and outcomes of aggregated paths, such as "search > e-mail > direct" with its counts.
+
+    The paths are read once, on lazy engines too: splitting text into rows with their positions is
+    not the same on all of them.
+
+    Parameters
+    ----------
+    paths : any frame
+        A row a path with its counts; the same path may stand in several rows.
+    path, conversions, value, nulls : str
+        Names of the columns. `value=None`: none is known, all 0. `nulls=None`: journeys that did not
+        convert were not recorded, all 0; then Markov and Shapley's rate know no failures.
+    separator : str
+        What stands between channels; spaces around it, and around names, do not count.
+
+    Returns
+    -------
+    (touches, outcomes), frames of the same kind
+        touches: journey_id (from 1, in the order of the rows), position (from 1), channel. outcomes:
+        journey_id, conversions, value, nulls. A path that is empty or missing has an outcome and no
+        touches; an empty step in a path is a touch of the channel "(unknown)".
+
+    Raises
+    ------
+    MissingColumnsError
+    ParameterError
+        An empty separator.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> paths = pd.DataFrame({"path": ["a > b", "b"], "conversions": [2, 0], "value": [10.0, 0.0], "nulls": [1, 5]})
+    >>> touches, outcomes = from_paths(paths)
+    >>> touches
+       journey_id  position channel
+    0           1         1       a
+    1           1         2       b
+    2           2         1       b
+    """
+    import pyarrow as pa
+
+    from crmlib.attribution.paths import UNKNOWN
+
+    if not separator.strip():
+        raise ParameterError(f"separator is {separator!r}; give what stands between channels, such as '>'")
+    counts = {"conversions": conversions, "value": value, "nulls": nulls}
+    view = wrap(paths, [path, *dict.fromkeys(name for name in counts.values() if name)], table="paths")
+    table = (view.collect("pyarrow") if isinstance(view, nw.LazyFrame) else view).to_arrow()
+    steps = [
+        [step.strip() or UNKNOWN for step in text.split(separator.strip())] if text and text.strip() else []
+        for text in table[path].cast(pa.string()).to_pylist()
+    ]
+    numbers = pa.array(range(1, len(steps) + 1), pa.int64())
+    zeros = pa.array([0] * len(steps), pa.int64())
+    touches = pa.table(
+        {
+            "journey_id": pa.array([row for row, names in enumerate(steps, 1) for _ in names], pa.int64()),
+            "position": pa.array([place for names in steps for place in range(1, len(names) + 1)], pa.int64()),
+            "channel": pa.array([name for names in steps for name in names], pa.string()),
+        }
+    )
+    columns = {ours: table[name] if name else zeros for ours, name in counts.items()}
+    outcomes = pa.table({"journey_id": numbers, **columns})
+    return _like(touches, view), _like(outcomes, view)
+
+
+def _events(events: Any) -> Any:
+    """Rows with customer and instant: at, channel or missing, conversions and value filled with 0."""
+    view = wrap(events, _EVENTS, table="events")
+    known = view.filter(~nw.col("customer_id").is_null(), ~nw.col("occurred_at").is_null())
+    return known.select(
+        "customer_id",
+        nw.col("occurred_at").cast(nw.Datetime("us")).alias("at"),
+        nw.when(nw.col("channel").cast(nw.String).str.strip_chars() != "")
+        .then(nw.col("channel").cast(nw.String))
+        .alias("channel"),
+        nw.col("conversions").cast(nw.Float64).fill_null(0.0),
+        nw.col("value").cast(nw.Float64).fill_null(0.0),
+    )
+
+
+def _until(events: Any, as_of: str | datetime.date | None) -> Any:
+    day = as_date(as_of, name="as_of")
+    if day is None:
+        return events
+    return events.filter(nw.col("at") < nw.lit(_midnight_after(day)))
+
+
+def _midnight_after(day: datetime.date) -> datetime.datetime:
+    return datetime.datetime.combine(day, datetime.time()) + datetime.timedelta(days=1)
+
+
+def _end(events: Any, as_of: str | datetime.date | None) -> Any:
+    """One row: `until`, the end of the day as_of, or of the last event's."""
+    day = as_date(as_of, name="as_of")
+    if day is not None:
+        return events.select(until=nw.lit(_midnight_after(day)).cast(nw.Datetime("us"))).head(1)
+    return events.select(until=nw.col("at").max().dt.truncate("1d").dt.offset_by("1d"))
+
+
+def _numbered(events: Any) -> Any:
+    """Touches (happened 0) and conversions (1), each with the journey it belongs to."""
+    from crmlib.attribution.paths import UNKNOWN
+
+    converting = nw.col("conversions") > 0
+    ends = (
+        events.filter(converting).group_by("customer_id", "at").agg(nw.col("conversions").sum(), nw.col("value").sum())
+    )
+    ends = ends.with_columns(channel=nw.lit(None, nw.String), happened=nw.lit(1))
+    touched = events.filter(~nw.col("channel").is_null() | ~converting)
+    touched = touched.with_columns(nw.col("channel").fill_null(UNKNOWN))
+    touched = touched.group_by("customer_id", "at", "channel").agg(rows=nw.len())
+    touched = touched.with_columns(conversions=nw.lit(0.0), value=nw.lit(0.0), happened=nw.lit(0))
+    columns = ("customer_id", "at", "channel", "conversions", "value", "happened")
+    both = nw.concat([touched.select(*columns), ends.select(*columns)])
+    # A touch at the instant of a conversion comes before it: it does not count that conversion.
+    before = nw.col("happened").cum_sum().over("customer_id", order_by=["at", "happened"]) - nw.col("happened")
+    return both.with_columns(before=before.cast(nw.Int64)).with_columns(
+        journey_id=nw.concat_str(nw.col("customer_id").cast(nw.String), nw.col("before").cast(nw.String), separator="-")
+    )
+
+
+def _outcomes(seen: Any, ends: Any, until: Any, back: str) -> Any:
+    """One row a journey: those that converted, and those with touches that did not (yet)."""
+    missing = nw.col("converted_at").is_null()
+    silent = seen.filter(missing).select("journey_id", "customer_id", "converted_at", "last").unique(("journey_id",))
+    over = nw.col("last").dt.offset_by(back) <= nw.col("until")
+    silent = silent.join(until, how="cross").select(
+        "journey_id",
+        nw.lit(0.0).alias("conversions"),
+        nw.lit(0.0).alias("value"),
+        nw.when(over).then(nw.lit(1)).otherwise(nw.lit(0)).alias("nulls"),
+        "converted_at",
+        "customer_id",
+    )
+    won = ends.select("journey_id", "conversions", "value", nw.lit(0).alias("nulls"), "converted_at", "customer_id")
+    whole = nw.col("conversions", "nulls").cast(nw.Int64)
+    return nw.concat([won, silent]).with_columns(whole)
+
+
+def _like(table: Any, view: Any) -> Any:
+    """Native frame of the kind of `view` from an Arrow table."""
+    backend = view.implementation
+    if not isinstance(view, nw.LazyFrame):
+        return nw.from_arrow(table, backend=backend).to_native()
+    return nw.from_native(table, eager_only=True).lazy(backend).to_native()
+
+
+def _in_order(table: Any, *columns: str) -> Any:
+    """Sorted if eager; lazy frames carry no row order."""
+    return table.sort(*columns) if isinstance(table, nw.DataFrame) else table
