@@ -396,7 +396,7 @@ def test_active_shares_recover_the_simulated_truth():
     """z = (active − np) / √np(1−p) in each cell; cohorts are independent, so at one age Σz² is a chi-square."""
     from scipy.stats import chi2
 
-    tables = data.simulate(np.random.default_rng(8), customers=6_000)
+    tables = data.simulate(np.random.default_rng(8), customers=6_000, programme=False)
     table = triangle_of(tables["orders"], as_of=tables.as_of)
     cells = cohorts.true_active_share(table, to_pandas(tables["customers"]), tables.truth)
     n, p = cells["customers"], cells["true_share"]

@@ -136,12 +136,12 @@ def test_missing_table_names_the_sources_that_have_it():
         MissingTableError, match=r"no table 'order_lines' .*sources that have it: complete_journey, ta_feng"
     ):
         tables["order_lines"]
-    with pytest.raises(DataError, match=r"add memberships.csv"):
-        tables["memberships"]
+    with pytest.raises(DataError, match=r"add cases.csv"):
+        tables["cases"]
     with pytest.raises(KeyError, match="the tables there are"):
         tables["membership"]
-    assert tables.get("memberships") is None
-    assert "memberships" not in tables
+    assert tables.get("cases") is None
+    assert "cases" not in tables
 
 
 def test_unknown_engine_names_those_there_are():

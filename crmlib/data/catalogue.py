@@ -70,7 +70,7 @@ SOURCES: Mapping[str, Source] = {
         Source(
             "simulated",
             "a firm of 10,000 customers whose truth is known",
-            ("customers", "orders"),
+            ("customers", "orders", "touches", "outcomes", "memberships", "costs"),
             "USD",
         ),
     )

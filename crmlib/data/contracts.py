@@ -75,13 +75,23 @@ def _positive(name: str, *, required: bool = True, returned: bool = False) -> Co
     return Column(name, "number", required, low=0, returned=returned)
 
 
+def _count(name: str) -> Column:
+    return Column(name, "count", required=False, low=0)
+
+
 def _text(name: str, *, required: bool = False, missing: bool | None = None) -> Column:
     return Column(name, "text", required, missing)
 
 
 CONTRACTS: Mapping[str, Contract] = {
     "customers": Contract(
-        (_id("customer_id"), _happened("acquired_at", required=False), _text("channel"), _text("region")),
+        (
+            _id("customer_id"),
+            _happened("acquired_at", required=False),
+            _text("channel"),
+            _text("region"),
+            Column("account", "flag", required=False),
+        ),
         key=("customer_id",),
     ),
     "orders": Contract(
@@ -93,6 +103,7 @@ CONTRACTS: Mapping[str, Contract] = {
             _positive("cost", required=False, returned=True),
             _positive("discount", required=False, returned=True),
             Column("quantity", "count", required=False, low=0, returned=True),
+            *(_count(name) for name in ("lines", "deliveries", "returns", "service_calls")),
             _id("store_id", required=False),
             _text("channel"),
         ),
@@ -167,7 +178,7 @@ CONTRACTS: Mapping[str, Contract] = {
         references={"customer_id": "customers"},
     ),
     "costs": Contract(
-        (_text("activity", required=True), _text("driver", required=True), _positive("rate")),
+        (_text("activity", required=True), _text("driver", required=True), _positive("rate"), _text("behaviour")),
         key=("activity",),
     ),
     "cases": Contract(
