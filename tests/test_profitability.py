@@ -1,0 +1,636 @@
+"""Customer margins, whale curves, selection over two periods, and what letting customers go does."""
+
+from __future__ import annotations
+
+import datetime
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crmlib import data, profitability
+from crmlib.errors import DataError, MissingColumnsError, ParameterError
+from crmlib.frames import to_pandas
+from crmlib.profitability import Activity
+
+# A hand-worked shop. Ann orders twice, Bob returns all he bought, Cleo buys below cost, Dan is only written to.
+#        revenue  goods   orders  lines  returns  contacts
+# Ann        150     90        2      4        0         1
+# Bob     20−20  18−18         1      3        1         0
+# Cleo        30     35        1      1        0         0
+# Dan          0      0        0      0        0         1
+ORDERS = {
+    "order_id": [1, 2, 3, 4, 5],
+    "customer_id": ["ann", "ann", "bob", "bob", "cleo"],
+    "ordered_at": [datetime.datetime(2026, 1, day) for day in (1, 31, 10, 12, 20)],
+    "amount": [100.0, 50.0, 20.0, -20.0, 30.0],
+    "cost": [60.0, 30.0, 18.0, -18.0, 35.0],
+    "discount": [4.0, None, 0.0, 0.0, 2.5],
+}
+LINES = {"order_id": [1, 1, 1, 2, 3, 3, 4, 5], "product_id": list("abcabcab"), "quantity": [1, 1, 1, 1, 2, 1, 1, 1]}
+CONTACTS = {
+    "campaign_id": [1, 1],
+    "customer_id": ["ann", "dan"],
+    "contacted_at": [datetime.date(2026, 1, 15), datetime.date(2026, 1, 15)],
+}
+COSTS = (
+    Activity("handling", "orders", rate=5),
+    Activity("picking", "lines", rate=2, avoidable_share=0.5),
+    Activity("taking back", "returns", rate=7),
+    Activity("mail", "contacts", rate=1),
+    Activity("rent", "revenue", amount=36),
+)
+# Rent is shared out by positive revenue: 36 / (150 + 30) = 0.2 a unit.
+#        gross  handling  picking/2  returns  mail  contribution      picking/2  rent   full
+# Ann       60       −10         −4        0    −1            45             −4   −30     11
+# Bob        0        −5         −3       −7     0           −15             −3     0    −18
+# Cleo      −5        −5         −1        0     0           −11             −1    −6    −18
+# Dan        0         0          0        0    −1            −1              0     0     −1
+HAND = pd.DataFrame(
+    {
+        "customer_id": ["ann", "bob", "cleo", "dan"],
+        "gross_margin": [60.0, 0.0, -5.0, 0.0],
+        "avoidable_cost": [15.0, 15.0, 6.0, 1.0],
+        "contribution": [45.0, -15.0, -11.0, -1.0],
+        "allocated_cost": [34.0, 3.0, 7.0, 0.0],
+        "service_cost": [49.0, 18.0, 13.0, 1.0],
+        "full_margin": [11.0, -18.0, -18.0, -1.0],
+    }
+)
+
+
+def shop(frame, **changed):
+    tables = {"orders": ORDERS, "order_lines": LINES, "contacts": CONTACTS} | changed
+    return {name: frame(columns) for name, columns in tables.items() if columns is not None}
+
+
+def margins(tables, costs=(), **options):
+    return to_pandas(profitability.customer_margin(tables, costs, **options), sort_by=["customer_id"])
+
+
+def orders_of(*rows):
+    return {"orders": pd.DataFrame(rows, columns=["customer_id", "amount", "cost"])}
+
+
+# -- customer margin ---------------------------------------------------------------------------
+
+
+def test_margins_equal_the_hand_worked_table_on_every_engine(frame):
+    result = profitability.customer_margin(shop(frame), COSTS)
+    assert frame.same_kind(result)
+    table = to_pandas(result, sort_by=["customer_id"])
+    pd.testing.assert_frame_equal(table[list(HAND)], HAND, check_dtype=False)
+    assert table["orders"].tolist() == [2, 2, 1, 0]
+    assert table["quantity_returns"].tolist() == [0, 1, 0, 0]
+    assert table["allocated_rent"].tolist() == [30, 0, 6, 0]
+    assert table[["avoidable_picking", "allocated_picking"]].sum().tolist() == [8, 8]
+
+
+def test_only_days_within_the_period_count(frame):
+    table = margins(shop(frame), COSTS[:4], since="2026-01-10", as_of="2026-01-15")
+    assert table["customer_id"].tolist() == ["ann", "bob", "dan"]  # Ann's and Dan's letters of the 15th
+    assert table["contribution"].tolist() == [-1, -15, -1]
+    with pytest.raises(ParameterError, match="begins on 2026-02-01 and ends on 2026-01-01; give a since before as_of"):
+        profitability.customer_margin(shop(frame), since="2026-02-01", as_of="2026-01-01")
+
+
+def test_two_periods_add_up_to_the_whole(frame):
+    whole = margins(shop(frame), COSTS[:4])
+    parts = [margins(shop(frame), COSTS[:4], **days) for days in ({"as_of": "2026-01-14"}, {"since": "2026-01-15"})]
+    numbers = [name for name in whole.columns if name != "customer_id"]
+    added = pd.concat(parts).groupby("customer_id")[numbers].sum()
+    pd.testing.assert_frame_equal(added, whole.set_index("customer_id"))
+
+
+def test_the_costs_table_gives_the_rates(frame):
+    costs = {"activity": ["handling", "space"], "driver": ["orders", "lines"], "rate": [5.0, 2.0]}
+    behaviour = costs | {"behaviour": ["avoidable", "allocated"]}
+    share = costs | {"avoidable_share": [1.0, 0.0]}
+    for table in (behaviour, share):
+        found = margins(shop(frame, contacts=None, costs=table), None)
+        assert found["contribution"].tolist() == [50, -5, -10]
+        assert found["allocated_cost"].tolist() == [8, 6, 2]
+    assert margins(shop(frame), frame(costs))["avoidable_space"].tolist() == [8, 6, 2]
+    with pytest.raises(ParameterError, match="'space': behaviour is 'fixed'; it is one of 'avoidable', 'allocated'"):
+        margins(shop(frame), frame(costs | {"behaviour": ["avoidable", "fixed"]}))
+    with pytest.raises(ParameterError, match="'space' has the driver 'lines' but no rate"):
+        margins(shop(frame), frame(costs | {"rate": [5.0, None]}))
+    with pytest.raises(MissingColumnsError, match="costs lacks 'rate'"):
+        margins(shop(frame), frame({"activity": ["a"], "driver": ["orders"]}))
+
+
+def test_no_costs_leave_the_gross_margin(frame):
+    table = margins(shop(frame, contacts=None))
+    for column in ("contribution", "full_margin"):
+        assert table[column].tolist() == table["gross_margin"].tolist() == [60, 0, -5]
+    free = margins(
+        shop(frame, contacts=None), [Activity("handling", "orders", rate=0), Activity("rent", "lines", amount=0)]
+    )
+    assert free["service_cost"].tolist() == [0, 0, 0]
+
+
+def test_cost_of_goods_comes_from_lines_or_a_stated_share(frame):
+    bare = {name: values for name, values in ORDERS.items() if name != "cost"}
+    priced = LINES | {"cost": [20.0, 20.0, 20.0, 30.0, 9.0, 9.0, -18.0, 35.0]}
+    assert margins(shop(frame, orders=bare, order_lines=priced))["goods_cost"].tolist() == [90, 0, 35]
+    assert margins(shop(frame, orders=bare, contacts=None), cost_share=0.5)["goods_cost"].tolist() == [75, 0, 15]
+    with pytest.raises(DataError, match="neither orders nor order_lines has a 'cost'; add it, or assume one"):
+        margins(shop(frame, orders=bare))
+    with pytest.raises(ParameterError, match="cost_share is 70; give the cost of goods as a share"):
+        margins(shop(frame, orders=bare), cost_share=70)
+    # A source's own cost is never overruled.
+    assert margins(shop(frame), cost_share=0.5)["goods_cost"].tolist() == [90, 0, 35]
+
+
+def test_a_missing_cost_leaves_no_margin(frame):
+    table = margins(shop(frame, contacts=None, orders=ORDERS | {"cost": [60.0, None, 18.0, -18.0, 35.0]}))
+    assert table["contribution"].isna().tolist() == [True, False, False]
+    with pytest.raises(DataError, match=r"the margin of 1 customers is missing.*fill orders\.cost"):
+        profitability.whale_curve(table["contribution"])
+
+
+def test_no_orders_no_customers(frame):
+    tables = shop(frame)
+    tables["orders"] = nw.from_native(tables["orders"]).filter(nw.col("amount") > 1_000).to_native()
+    del tables["contacts"]
+    assert margins(tables, COSTS[:3]).empty
+    with pytest.raises(DataError, match="shared out by 'revenue', of which no customer has any; take another driver"):
+        margins(tables, COSTS[-1:])
+
+
+def test_returns_only_bear_nothing_of_an_amount(frame):
+    refund = {name: [values[3]] for name, values in ORDERS.items()}
+    with pytest.raises(DataError, match="shared out by 'revenue'"):
+        margins(shop(frame, orders=refund, contacts=None), COSTS[-1:])
+    table = margins(shop(frame, orders=refund, contacts=None), [Activity("rent", "customers", amount=36), *COSTS[:1]])
+    assert table[["revenue", "gross_margin", "contribution", "full_margin"]].iloc[0].tolist() == [-20, -2, -2, -38]
+
+
+def test_a_driver_nobody_caused_costs_nothing(frame):
+    kept = {name: values[:3] for name, values in ORDERS.items()}
+    table = margins(shop(frame, orders=kept, contacts=None), [Activity("taking back", "returns", rate=7)])
+    assert table["service_cost"].tolist() == [0, 0]
+
+
+def test_drivers_are_tables_columns_and_a_few_names(frame):
+    drivers = ["customers", "orders", "returns", "lines", "revenue", "contacts", "discount", "order_lines.quantity"]
+    result = profitability.driver_quantities(shop(frame), drivers)
+    assert frame.same_kind(result)
+    table = to_pandas(result, sort_by=["customer_id"]).set_index("customer_id")
+    assert table.loc["ann"].tolist() == [1, 2, 0, 4, 150, 1, 4, 4]  # a missing discount is none
+    assert table.loc["bob"].tolist() == [1, 1, 1, 3, 0, 0, 0, 4]
+    assert table.loc["dan"].tolist() == [1, 0, 0, 0, 0, 1, 0, 0]
+    assert to_pandas(profitability.driver_quantities(shop(frame), ["customers"])).shape == (3, 2)
+
+
+def test_columns_of_orders_count_what_has_no_table(frame):
+    own = ORDERS | {"lines": [3, 1, 2, 1, 1], "returns": [0, 1, 0, 0, 0], "deliveries": [1, 2, 1, 0, 1]}
+    drivers = ["lines", "returns", "deliveries", "amount"]
+    result = profitability.driver_quantities(shop(frame, orders=own, order_lines=None), drivers)
+    assert to_pandas(result, sort_by=["customer_id"]).iloc[0].tolist() == ["ann", 4, 1, 3, 150]
+
+
+def test_months_run_from_acquisition_within_the_period(frame):
+    """Ann came on 1 January: 60 days to 1 March are 2 months; Bob came on 2 March, after the end."""
+    days = [datetime.datetime(2026, 1, 1, 18), datetime.datetime(2026, 1, 31), datetime.datetime(2026, 3, 2)]
+    people = {"customer_id": ["ann", "cleo", "bob"], "acquired_at": days}
+    tables = shop(frame, customers=people, contacts=None)
+    options = {"as_of": "2026-03-01"}
+    table = to_pandas(profitability.driver_quantities(tables, ["months"], **options), sort_by=["customer_id"])
+    assert table["months"].tolist() == [2, 0, 1]
+    table = to_pandas(profitability.driver_quantities(tables, ["months"], since="2026-02-15", **options))
+    assert table["months"].tolist() == [0.5, 0.5]
+    with pytest.raises(ParameterError, match="'months' needs the period's end; give as_of"):
+        profitability.driver_quantities(tables, ["months"])
+
+
+def test_an_unknown_driver_is_answered_with_those_there_are(frame):
+    with pytest.raises(
+        ParameterError, match="'calls'; these tables offer customers, orders, returns, revenue, lines, con"
+    ):
+        margins(shop(frame), [Activity("calling", "calls", rate=3)])
+    with pytest.raises(ParameterError, match="counts the driver 'lines'"):
+        margins(shop(frame, order_lines=None), COSTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"name": "a", "driver": "orders"}, "has the driver 'orders' but no rate"),
+        ({"name": "a", "driver": "orders", "rate": 1, "amount": 2}, "a rate and an amount; give one"),
+        ({"name": "a", "driver": "orders", "rate": -1}, "rate is -1; give a finite cost of 0 or more"),
+        ({"name": "a", "driver": "orders", "amount": np.inf}, "amount is inf"),
+        ({"name": "a", "driver": "orders", "rate": "5"}, "rate is '5'"),
+        ({"name": "a", "driver": "orders", "rate": 1, "avoidable_share": 60}, "avoidable_share is 60; give a share"),
+        ({"name": "", "driver": "orders", "rate": 1}, "name is ''; name it"),
+        ({"name": "a", "driver": None, "rate": 1}, "driver is None; name it"),
+    ],
+)
+def test_an_activity_that_cannot_be_is_refused(options, says):
+    with pytest.raises(ParameterError, match=says):
+        Activity(**options)
+
+
+def test_activities_are_a_frame_or_a_list_and_named_once():
+    assert profitability.activities(COSTS[0]) == COSTS[:1]
+    with pytest.raises(ParameterError, match="'handling' stands twice"):
+        profitability.activities([COSTS[0], COSTS[0]])
+    with pytest.raises(ParameterError, match="cannot be named 'cost'"):
+        profitability.activities([Activity("cost", "orders", rate=1)])
+    with pytest.raises(ParameterError, match="costs hold 'handling'"):
+        profitability.activities(["handling"])
+    with pytest.raises(DataError, match="must be a frame or a list of activities, not dict"):
+        profitability.activities({"handling": 5})
+
+
+def test_orders_and_their_columns_are_needed(frame):
+    with pytest.raises(DataError, match="need the table 'orders'; there are order_lines"):
+        profitability.customer_margin({"order_lines": frame(LINES)})
+    with pytest.raises(MissingColumnsError, match="orders lacks 'amount'"):
+        profitability.customer_margin({"orders": frame({"customer_id": [1], "cost": [1.0]})})
+    with pytest.raises(MissingColumnsError, match="orders lacks 'ordered_at'"):
+        profitability.customer_margin(orders_of((1, 2.0, 1.0)), since="2026-01-01")
+
+
+amounts = st.integers(-50_00, 500_00).map(lambda cents: cents / 100)
+orders = st.lists(st.tuples(st.integers(1, 6), amounts, amounts), min_size=1, max_size=25)
+shares = st.floats(0, 1)
+rates = st.floats(0, 1_000)
+
+
+@settings(max_examples=60, deadline=None)
+@given(orders, rates, shares, rates, shares, rates, st.sampled_from(["orders", "revenue", "customers"]))
+def test_margins_add_up_to_the_firms_for_every_allocation(rows, rate, share, pool, pool_share, tax, driver):
+    """To the cent: Σ margin = Σ amount − Σ cost − each cost, and avoidable plus allocated is all of it."""
+    tables = orders_of(*rows)
+    by = pd.DataFrame(rows, columns=["who", "amount", "cost"]).groupby("who")["amount"].agg(["sum", "size"])
+    base = {"revenue": by["sum"].clip(lower=0).sum(), "customers": 1, "orders": sum(row[1] >= 0 for row in rows)}[
+        driver
+    ]
+    costs = [
+        Activity("handling", "orders", rate=rate, avoidable_share=share),
+        Activity("tax", "revenue", rate=tax / 10_000),
+        Activity("rent", driver, amount=pool if base > 0 else 0, avoidable_share=pool_share),
+    ]
+    table = margins(tables, costs)
+    gross = sum(amount - cost for _, amount, cost in rows)
+    charged = rate * sum(amount >= 0 for _, amount, _ in rows) + tax / 10_000 * sum(row[1] for row in rows)
+    charged += pool if base > 0 else 0
+    assert table["gross_margin"].sum() == pytest.approx(gross, abs=0.005)
+    assert table["full_margin"].sum() == pytest.approx(gross - charged, abs=0.005)
+    assert table["service_cost"].sum() == pytest.approx(charged, abs=0.005)
+    np.testing.assert_allclose(table["avoidable_cost"] + table["allocated_cost"], table["service_cost"])
+    np.testing.assert_allclose(table["contribution"] - table["allocated_cost"], table["full_margin"], atol=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(orders, st.randoms(use_true_random=False))
+def test_row_order_changes_nothing_and_money_scales(rows, random):
+    costs = [Activity("handling", "orders", rate=3, avoidable_share=0.4), Activity("rent", "customers", amount=70)]
+    table = margins(orders_of(*rows), costs)
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    pd.testing.assert_frame_equal(margins(orders_of(*shuffled), costs), table)
+    dearer = [Activity("handling", "orders", rate=6, avoidable_share=0.4), Activity("rent", "customers", amount=140)]
+    doubled = margins(orders_of(*((who, 2 * amount, 2 * cost) for who, amount, cost in rows)), dearer)
+    np.testing.assert_allclose(doubled["full_margin"], 2 * table["full_margin"], atol=1e-9)
+
+
+def test_the_income_statement_adds_up_by_group():
+    statement = profitability.income_statement(
+        margins({"orders": pd.DataFrame(ORDERS), "order_lines": pd.DataFrame(LINES)}, COSTS[:2]),
+        np.array(["earns", "loses", "loses"]),
+    )
+    assert statement.loc["customers"].tolist() == [1, 2, 3]
+    assert statement["all"].tolist()[1:] == [180, -125, 55, -20, -8, 27, 0, -8, 19]
+    assert statement["loses"].tolist()[1:] == [30, -35, -5, -10, -4, -19, 0, -4, -23]
+    assert list(statement.index) == [
+        *("customers", "revenue", "goods_cost", "gross_margin", "avoidable_handling", "avoidable_picking"),
+        *("contribution", "allocated_handling", "allocated_picking", "full_margin"),
+    ]
+
+
+# -- whale curve -------------------------------------------------------------------------------
+
+
+def test_whale_curve_by_hand():
+    """Sorted 15, 10, 0, −5: cumulative 15, 25, 25, 20; the peak is the first of the two 25s."""
+    curve = profitability.whale_curve([10, -5, 15, 0])
+    assert curve["profit"].tolist() == [0, 15, 25, 25, 20]
+    assert curve["profit_share"].tolist() == [0, 0.75, 1.25, 1.25, 1]
+    peak = profitability.whale_peak([10, -5, 15, 0])
+    assert (peak.rank, peak.customer_share, peak.profit, peak.profit_share) == (2, 0.5, 25, 1.25)
+
+
+def test_out_of_sample_ties_share_their_profit():
+    """Ranks 5 | 3, 3 | 1: the two threes judged 8 and −2 add 3 each, whatever the order of the rows."""
+    for judged, by in (([4, 8, -2, 1], [5, 3, 3, 1]), ([-2, 1, 4, 8], [3, 1, 5, 3])):
+        curve = profitability.whale_curve(judged, rank_by=by)
+        assert curve["profit"].tolist() == [0, 4, 7, 10, 11]
+
+
+def test_a_firm_that_earns_nothing_has_a_curve_but_no_shares():
+    curve = profitability.whale_curve([-1, -2])
+    assert curve["profit"].tolist() == [0, -1, -3]
+    assert curve["profit_share"].isna().all()
+    peak = profitability.whale_peak([-1, -2])
+    assert (peak.rank, peak.profit) == (0, 0)
+    assert profitability.whale_curve([]).to_numpy()[0, :3].tolist() == [0, 0, 0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-1_000, 1_000), min_size=1, max_size=30))
+def test_whale_curve_is_the_largest_sum_of_so_many(values):
+    """The independent route: at rank k the sum of the k largest; the peak is the sum of the positive ones."""
+    curve = profitability.whale_curve(values)
+    for rank in range(len(values) + 1):
+        assert curve["profit"].iloc[rank] == sum(sorted(values, reverse=True)[:rank])
+    peak = profitability.whale_peak(values)
+    assert peak.rank == sum(value > 0 for value in values)
+    assert peak.profit == sum(value for value in values if value > 0)
+
+
+def test_whale_refuses_what_it_cannot_rank():
+    with pytest.raises(DataError, match="one length"):
+        profitability.whale_curve([1, 2], rank_by=[1])
+    with pytest.raises(DataError, match="the margin of 1 customers is missing"):
+        profitability.whale_curve([1, np.nan])
+    with pytest.raises(ParameterError, match="shares of customers lie between 0 and 1"):
+        profitability.whale_band([1] * 40, shares=[2], rng=np.random.default_rng(1))
+
+
+def test_whale_band_at_the_end_is_the_interval_of_a_sum():
+    """At a share of 1 the profit is Σx, whose normal interval is ± z s √n; at 0 it is 0."""
+    rng = np.random.default_rng(3)
+    values = rng.normal(5, 20, 3_000)
+    band = profitability.whale_band(values, replicates=2_000, rng=rng)
+    half = 1.959964 * values.std() * np.sqrt(len(values))
+    last = band.iloc[-1]
+    assert last["profit"] == pytest.approx(values.sum())
+    assert last["high"] - last["low"] == pytest.approx(2 * half, rel=0.06)
+    assert band.iloc[0][["profit", "low", "high"]].tolist() == [0, 0, 0]
+    curve = profitability.whale_curve(values)
+    at = np.interp(band["customer_share"], curve["customer_share"], curve["profit"])
+    np.testing.assert_allclose(band["profit"], at)
+
+
+def test_few_customers_get_no_bootstrap():
+    rng = np.random.default_rng(1)
+    assert profitability.whale_band([1, -1], rng=rng)["low"].isna().all()
+    found = profitability.unprofitable([1, -1], rng=rng)
+    assert np.isnan(found.loss_low)
+    assert (found.customers, found.share, found.loss) == (1, 0.5, -1)
+    with pytest.raises(DataError, match="there are no customers"):
+        profitability.unprofitable([], rng=rng)
+
+
+def test_share_of_unprofitable_has_wilsons_interval():
+    """By the formula for 20 of 100 at z = 1.96: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)."""
+    found = profitability.unprofitable([-2.0] * 20 + [0.0] * 5 + [3.0] * 75, rng=np.random.default_rng(1))
+    z, p, n = 1.959964, 0.2, 100
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    ends = [(p + z**2 / (2 * n) + side * half) / (1 + z**2 / n) for side in (-1, 1)]
+    assert [found.low, found.high] == pytest.approx(ends, abs=1e-6)
+    assert found.loss == -40
+    # Each of 100 draws is a loss of 2 with probability .2: the sum has the standard deviation 2 √(100 · .16) = 8.
+    assert found.loss_high - found.loss_low == pytest.approx(2 * 1.96 * 8, rel=0.1)
+
+
+# -- two periods -------------------------------------------------------------------------------
+
+
+def pair(before, after):
+    """Pairs from two dictionaries of margins."""
+    tables = [pd.DataFrame({"customer_id": list(m), "contribution": list(m.values())}) for m in (before, after)]
+    return profitability.paired_margins(*tables)
+
+
+def test_paired_margins_keep_the_first_periods_customers():
+    pairs = pair({"a": 1.0, "b": -2.0}, {"b": 3.0, "c": 9.0})
+    assert pairs.to_numpy().tolist() == [["a", 1.0, 0.0, False], ["b", -2.0, 3.0, True]]
+    with pytest.raises(MissingColumnsError, match="before lacks 'full_margin'"):
+        profitability.paired_margins(pd.DataFrame({"customer_id": [1]}), pd.DataFrame(), column="full_margin")
+    twice = pd.DataFrame({"customer_id": [1, 1], "contribution": [1.0, 2.0]})
+    with pytest.raises(DataError, match="before holds a customer twice"):
+        profitability.paired_margins(twice, twice)
+
+
+def test_a_row_without_an_order_is_not_seen():
+    before = pd.DataFrame({"customer_id": [1, 2], "contribution": [1.0, 2.0]})
+    after = pd.DataFrame({"customer_id": [1, 2], "contribution": [-0.5, 4.0], "orders": [0, 3]})
+    pairs = profitability.paired_margins(before, after)
+    assert pairs["seen"].tolist() == [False, True]
+    assert pairs["after"].tolist() == [-0.5, 4.0]
+
+
+def test_persistence_by_hand():
+    """Negative: a, b, c; seen of them a and b; negative again b. Of the others seen, d and e, one is negative."""
+    pairs = pair({"a": -1, "b": -2, "c": -3, "d": 4, "e": 5}, {"a": 6, "b": -1, "d": -2, "e": 1})
+    found = profitability.loss_persistence(pairs, rng=np.random.default_rng(1))
+    assert (found.customers, found.seen, found.again, found.share) == (3, 2, 1, 0.5)
+    assert (found.before, found.after, found.others_share) == (-3, 5, 0.5)
+    assert np.isnan(found.after_low)
+    none = profitability.loss_persistence(pair({"a": 1}, {"a": 1}), rng=np.random.default_rng(1))
+    assert none.customers == 0
+    assert np.isnan(none.share)
+
+
+def test_pure_chance_regresses_to_the_mean_and_a_fixed_margin_does_not():
+    """Margins independent over periods: every group's later mean is the population's, within its interval."""
+    rng = np.random.default_rng(4)
+    first, second = rng.normal(10, 30, (2, 4_000))
+    ids = range(4_000)
+    chance = pair(dict(zip(ids, first, strict=True)), dict(zip(ids, second, strict=True)))
+    table = profitability.regression_to_mean(chance, level=0.999, rng=rng)
+    assert table["customers"].tolist() == [400] * 10
+    assert table["before"].is_monotonic_increasing
+    assert (table["low"] < 10).all()
+    assert (table["high"] > 10).all()
+    fixed = pair(dict(zip(ids, first, strict=True)), dict(zip(ids, first, strict=True)))
+    table = profitability.regression_to_mean(fixed, rng=rng)
+    np.testing.assert_allclose(table["before"], table["after"])
+    assert profitability.loss_persistence(fixed, rng=rng).share == 1
+
+
+def test_groups_are_equal_in_size_and_keep_ties_together():
+    assert profitability.quantile_groups(range(10), 5).tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert profitability.quantile_groups([7, 7, 7, 7], 4).tolist() == [2] * 4
+    assert profitability.quantile_groups([], 4).tolist() == []
+    with pytest.raises(ParameterError, match="groups is 1; give a whole number of 2 or more"):
+        profitability.quantile_groups([1, 2], 1)
+
+
+def test_migration_by_hand():
+    """Halves: a, b low, c, d high. Seen later a 9, c 1, d 5: their halves by mean rank are c, d low and a high."""
+    pairs = pair({"a": 1, "b": 2, "c": 3, "d": 4}, {"a": 9, "c": 1, "d": 5})
+    matrix = profitability.migration_matrix(pairs, groups=2)
+    assert matrix.columns.tolist() == ["not seen", 1, 2]
+    assert matrix.loc[1].tolist() == [0.5, 0, 0.5]
+    assert matrix.loc[2].tolist() == [0, 1, 0]
+    found = profitability.rise(pairs, groups=2, lowest=1, highest=1)
+    assert (found.customers, found.risen, found.share, found.others_share) == (2, 1, 0.5, 0)
+    assert (found.margin, found.group_margin) == (9, 9)
+    with pytest.raises(ParameterError, match="lowest is 2; with 2 groups give 1 to 1"):
+        profitability.rise(pairs, groups=2, lowest=2)
+
+
+# -- letting customers go ----------------------------------------------------------------------
+
+LOADED = pd.DataFrame(
+    {
+        "contribution": [60.0, 30.0, 10.0, -5.0],
+        "allocated_cost": [40.0, 20.0, 20.0, 10.0],
+        "full_margin": [20.0, 10.0, -10.0, -15.0],
+        "revenue": [200.0, 100.0, 100.0, 50.0],
+    }
+)
+
+
+def test_firing_curve_by_hand():
+    """Profit is 95 − 90 = 5. Without the last two it seems 30; but only −5 + 10 went, so it is 0."""
+    curve = profitability.firing_curve(LOADED)
+    assert curve["believed_profit"].tolist() == [5, 20, 30, 20, 0]
+    assert curve["profit"].tolist() == [5, 10, 0, -30, -90]
+    assert curve["allocated_each"].tolist()[:4] == [22.5, 30, 45, 90]
+    assert profitability.firing_curve(LOADED, rank_by=[1, 2, 3, 4])["profit"].tolist()[1] == -55
+    with pytest.raises(MissingColumnsError, match="margin lacks 'full_margin'"):
+        profitability.firing_curve(LOADED.drop(columns="full_margin"))
+
+
+def test_death_spiral_by_hand():
+    """90 over 450 of revenue is .2: loads 40 20 20 10, two go. Over 300 it is .3: loads 60 30, nobody is below 0."""
+    rounds = profitability.death_spiral(LOADED)
+    assert rounds["customers"].tolist() == [4, 2]
+    assert rounds["fired"].tolist() == [2, 0]
+    assert rounds["profit"].tolist() == [5, 0]
+    assert rounds["rate"].tolist() == pytest.approx([0.2, 0.3])
+    dearer = profitability.death_spiral(LOADED.assign(allocated_cost=[44.0, 22.0, 22.0, 11.0]))
+    assert dearer["customers"].tolist() == [4, 2, 0]  # 99 over 300 is .33: 60 − 66 and 30 − 33 are below 0
+    assert dearer["profit"].iloc[-1] == -99
+    assert np.isnan(dearer["rate"].iloc[-1])
+    assert len(profitability.death_spiral(LOADED.assign(allocated_cost=0.0))) == 2  # only the true loser goes
+    with pytest.raises(ParameterError, match="rounds is 0"):
+        profitability.death_spiral(LOADED, rounds=0)
+
+
+def test_nobody_to_bear_the_fixed_cost_ends_the_spiral():
+    rounds = profitability.death_spiral(LOADED.assign(revenue=0.0))
+    assert rounds["customers"].tolist() == [4, 3]
+    assert np.isnan(rounds["rate"].iloc[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.floats(-100, 100), st.floats(0, 100)), min_size=1, max_size=20))
+def test_fixed_cost_never_leaves(rows):
+    table = pd.DataFrame(rows, columns=["contribution", "revenue"])
+    table["allocated_cost"] = 5.0
+    table["full_margin"] = table["contribution"] - 5
+    rounds = profitability.death_spiral(table)
+    np.testing.assert_allclose(rounds["profit"], rounds["contribution"] - 5 * len(rows), atol=1e-9)
+    assert (rounds["customers"].diff().dropna() < 0).all()
+    curve = profitability.firing_curve(table)
+    assert curve["profit"].iloc[0] == pytest.approx(curve["believed_profit"].iloc[0], abs=1e-9)
+    assert curve["profit"].iloc[-1] == pytest.approx(-5 * len(rows), abs=1e-9)
+
+
+def test_break_even_by_hand():
+    """Letting two go saves 3 + 1 = 4; the best bring 40: 10 % of them may leave."""
+    found = profitability.poaching_break_even(
+        [40, 10, -3, -1], fired=[0, 0, 1, 1], best=[1, 0, 0, 0], rng=np.random.default_rng(1)
+    )
+    assert (found.gain, found.at_stake, found.risk) == (4, 40, 0.1)
+    assert np.isnan(found.risk_low)
+
+
+@pytest.mark.parametrize(
+    ("margin", "risk"),
+    [([40, 10, 3, 1], 0), ([40, 10, -30, -30], 1), ([-5, 10, -3, -1], 1), ([40, 10, -1, 1], 0)],
+)
+def test_break_even_stays_between_none_and_all(margin, risk):
+    masks = {"fired": [0, 0, 1, 1], "best": [1, 0, 0, 0]}
+    assert profitability.poaching_break_even(margin, **masks, rng=np.random.default_rng(1)).risk == risk
+
+
+def test_break_even_interval_follows_the_delta_method():
+    """risk = G/S for means of n pairs: se² ≈ (s_G² − 2 r s_GS + r² s_S²) / (n S̄²)."""
+    rng = np.random.default_rng(6)
+    n = 5_000
+    fired = np.arange(n) < n // 4
+    best = np.arange(n) >= n - n // 4
+    margin = np.where(fired, rng.normal(-4, 3, n), np.where(best, rng.normal(50, 15, n), 5.0))
+    found = profitability.poaching_break_even(margin, fired=fired, best=best, replicates=2_000, rng=rng)
+    gain, stake = np.where(fired, -margin, 0.0), np.where(best, margin, 0.0)
+    cov = np.cov(gain, stake)
+    variance = cov[0, 0] - 2 * found.risk * cov[0, 1] + found.risk**2 * cov[1, 1]
+    half = 1.959964 * np.sqrt(variance / n) / stake.mean()
+    assert found.risk_high - found.risk_low == pytest.approx(2 * half, rel=0.06)
+
+
+def test_break_even_refuses_a_muddle():
+    rng = np.random.default_rng(1)
+    with pytest.raises(DataError, match="1 customers are let go and among the best; take fewer best"):
+        profitability.poaching_break_even([1, 2], fired=[1, 0], best=[1, 0], rng=rng)
+    with pytest.raises(DataError, match="nobody is among the best"):
+        profitability.poaching_break_even([1, 2], fired=[1, 0], best=[0, 0], rng=rng)
+    nobody = profitability.poaching_break_even([1, 2], fired=[0, 0], best=[0, 1], rng=rng)
+    assert nobody.gain == 0
+    assert np.isnan(nobody.risk)
+
+
+def test_the_best_are_the_highest_share_rounded_up():
+    assert profitability.best_customers([1, 5, 3, 4], 0.3).tolist() == [False, True, False, True]
+    assert profitability.best_customers([2, 2, 2], 1 / 3).tolist() == [True, False, False]
+    with pytest.raises(ParameterError, match="share of best customers is 10"):
+        profitability.best_customers([1], 10)
+
+
+# -- published numbers -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def grocer():
+    return data.load("ta_feng")
+
+
+@pytest.mark.data
+def test_ta_feng_margins_are_the_verified_ones(grocer, published):
+    wanted = published("ta_feng_margin")["values"]
+    table = margins(grocer)
+    sums = table[["revenue", "goods_cost", "gross_margin"]].sum()
+    assert sums.tolist() == [wanted["revenue"], wanted["cost"], wanted["gross_margin"]]
+    assert sums["gross_margin"] / sums["revenue"] == pytest.approx(wanted["gross_margin_rate"], abs=5e-6)
+    lines = to_pandas(grocer["order_lines"])
+    assert int((lines["amount"] < lines["cost"]).sum()) == wanted["lines_below_cost"]
+    found = profitability.unprofitable(table["gross_margin"], replicates=50, rng=np.random.default_rng(1))
+    assert (found.of, found.customers, found.loss) == (wanted["customers"], wanted["negative"], wanted["loss"])
+    assert int((table["gross_margin"] == 0).sum()) == wanted["zero"]
+    peak = profitability.whale_peak(table["gross_margin"])
+    assert peak.rank == wanted["peak_rank"]
+    assert peak.profit_share == pytest.approx(wanted["peak_share"], abs=5e-7)
+    top = profitability.whale_curve(table["gross_margin"])["profit_share"].iloc[int(np.ceil(0.2 * len(table)))]
+    assert top == pytest.approx(wanted["top_fifth_margin"], abs=5e-7)
+    top = profitability.whale_curve(table["revenue"])["profit_share"].iloc[int(np.ceil(0.2 * len(table)))]
+    assert top == pytest.approx(wanted["top_fifth_revenue"], abs=5e-7)
+
+
+@pytest.mark.data
+def test_ta_feng_losers_of_two_months_earn_in_the_next_two(grocer, published):
+    wanted = published("ta_feng_persistence")["values"]
+    before, after = margins(grocer, as_of="2000-12-31"), margins(grocer, since="2001-01-01")
+    pairs = profitability.paired_margins(before, after, column="gross_margin")
+    found = profitability.loss_persistence(pairs, replicates=50, rng=np.random.default_rng(1))
+    assert (found.seen, found.before, found.after) == (wanted["seen"], wanted["before"], wanted["after"])
+    assert found.share == pytest.approx(wanted["negative_again"], abs=0.005)
+
+
+@pytest.mark.data
+def test_ta_feng_is_the_same_on_every_engine():
+    costs = [Activity("handling", "orders", rate=40, avoidable_share=0.6), Activity("rent", "lines", amount=5e6)]
+    tables = [
+        margins(data.load("ta_feng", engine=engine, check=False), costs) for engine in ("pandas", "polars", "duckdb")
+    ]
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(other, tables[0], check_dtype=False)
