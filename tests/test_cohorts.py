@@ -257,7 +257,9 @@ def test_a_cohort_compares_only_when_it_has_completed_the_age():
     table = cells((30, 100), (40, 100), (50, 100))
     table.loc[2, "complete"] = False
     assert len(cohorts.cohort_comparison(table, age=1)) == 1
-    assert cohorts.cohort_comparison(table.head(1), age=1).empty
+    alone = cohorts.cohort_comparison(table.head(1), age=1)
+    assert alone.empty
+    assert alone.dtypes.equals(cohorts.cohort_comparison(table, age=1).dtypes)
     assert cohorts.cohort_comparison(table, age=9).empty
 
 

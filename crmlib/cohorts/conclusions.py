@@ -74,12 +74,9 @@ def answer(returned: pd.DataFrame, comparison: pd.DataFrame, *, age: int, period
     """
     row = returned[returned["age"] == age].iloc[0]
     share = percent(row["retention_rate"]) + between(row["low"], row["high"], percent, level)
-    sentence = (
-        f"By {period} {age} after their first order {share} of customers have ordered again; {_newer(comparison)}."
-    )
-    return Finding(
-        f"returned_by_{period}_{age}", row["retention_rate"], "share", sentence, row["low"], row["high"], level
-    )
+    back = f"By {period} {age} after their first order {share} of customers have ordered again"
+    key, sentence = f"returned_by_{period}_{age}", f"{back}; {verdict_on_newer(comparison)}."
+    return Finding(key, row["retention_rate"], "share", sentence, row["low"], row["high"], level)
 
 
 def active_share(pooled: pd.DataFrame, *, age: int, period: str, level: float = 0.95) -> Finding:
@@ -173,8 +170,8 @@ def truth_coverage(cells: pd.DataFrame, *, level: float = 0.95) -> Finding:
     return Finding("simulated_coverage", float(inside.mean()), "share", sentence, low, high, 0.95)
 
 
-def _newer(comparison: pd.DataFrame) -> str:
-    """Are newer cohorts better, in half a sentence."""
+def verdict_on_newer(comparison: pd.DataFrame) -> str:
+    """Are newer cohorts better than the first, in half a sentence, from a `cohort_comparison`."""
     if comparison.empty:
         return "only one cohort has got that far, so newer ones cannot be compared yet"
     up = int((comparison["distinct"] & (comparison["difference"] > 0)).sum())

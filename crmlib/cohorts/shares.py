@@ -146,8 +146,10 @@ def cohort_comparison(triangle: pd.DataFrame, *, age: int, baseline: Any = None,
             raise ParameterError(f"baseline {baseline!r} is no cohort that has completed age {age}")
     others = whole[~whole["cohort"].isin(base["cohort"])]
     rows = [_difference(other, base.iloc[0], level) for _, other in others.iterrows()]
-    columns = ["cohort", "baseline", "age", "customers", "retention_rate", "baseline_rate"]
-    table = pd.DataFrame(rows, columns=[*columns, "difference", "low", "high", "p_value"])
+    numbers = ["retention_rate", "baseline_rate", "difference", "low", "high", "p_value"]
+    table = pd.DataFrame(rows, columns=["cohort", "baseline", "age", "customers", *numbers])
+    table = table.astype({"cohort": "datetime64[us]", "baseline": "datetime64[us]", "age": int, "customers": int})
+    table = table.astype(dict.fromkeys(numbers, float))  # also when there is no row
     table["p_holm"] = holm(table["p_value"])
     table["distinct"] = table["p_holm"] < 1 - level
     return table
