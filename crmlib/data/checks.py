@@ -6,7 +6,7 @@ import datetime
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 from narwhals import Schema
@@ -19,6 +19,10 @@ View = nw.DataFrame[Any] | nw.LazyFrame[Any]
 #: Instants outside are placeholders or typing errors, not dates of a firm's events.
 FIRST_INSTANT = datetime.datetime(1900, 1, 1)
 LAST_INSTANT = datetime.datetime(2100, 1, 1)
+#: Beyond this, a number is no money or cost but an id or a bar code in the wrong column; cents are still exact here.
+LARGEST = 1e13
+#: How exports write an id that is not there.
+NO_ID = ("", " ", "NULL", "null", "None", "NaN", "nan", "<NA>", "N/A", "n/a", "#N/A")
 _SHOWN = 5
 
 
@@ -56,6 +60,13 @@ class Report:
     faults: tuple[Fault, ...]
 
 
+class _Last(NamedTuple):
+    """The last day on which anything can have happened, and the rule that a later event breaks."""
+
+    day: datetime.date
+    rule: str
+
+
 class ContractError(DataError):
     """Tables break their contracts; `faults` holds every broken rule."""
 
@@ -65,7 +76,13 @@ class ContractError(DataError):
         super().__init__(f"source {source!r} has {count}: {'; '.join(map(str, faults))}")
 
 
-def contract_report(frames: Mapping[str, Any], *, returns: bool = False, as_of: datetime.date | None = None) -> Report:
+def contract_report(
+    frames: Mapping[str, Any],
+    *,
+    returns: bool = False,
+    as_of: datetime.date | None = None,
+    today: datetime.date | None = None,
+) -> Report:
     """Check of every table against its contract, and of the ids between tables.
 
     Parameters
@@ -76,18 +93,25 @@ def contract_report(frames: Mapping[str, Any], *, returns: bool = False, as_of: 
         Whether negative amounts, costs, discounts and quantities are returns and no faults.
     as_of : datetime.date, optional
         Last day of the data where the source states it: later events are faults.
+    today : datetime.date, optional
+        Where it states none: events later than tomorrow, as some place on Earth is ahead, are faults.
 
     Returns
     -------
     Report
     """
+    last = None
+    if as_of is not None:
+        last = _Last(as_of, f"is after the stated as_of {as_of}")
+    elif today is not None:
+        last = _Last(today + datetime.timedelta(days=1), f"is in the future (today is {today})")
     rows: dict[str, int] = {}
     last_days: list[datetime.date] = []
     faults: list[Fault] = []
     for name, frame in frames.items():
         view: View = nw.from_native(frame)
         contract = CONTRACTS.get(name, Contract(()))
-        rows[name], last_day, found = _table_report(name, view, contract, returns=returns, as_of=as_of)
+        rows[name], last_day, found = _table_report(name, view, contract, returns=returns, last=last)
         faults += found
         if last_day is not None:
             last_days.append(last_day)
@@ -101,7 +125,7 @@ def contract_report(frames: Mapping[str, Any], *, returns: bool = False, as_of: 
 
 
 def _table_report(
-    name: str, view: View, contract: Contract, *, returns: bool, as_of: datetime.date | None
+    name: str, view: View, contract: Contract, *, returns: bool, last: _Last | None
 ) -> tuple[int, datetime.date | None, list[Fault]]:
     schema = view.collect_schema()
     faults = list(_schema_faults(name, contract, schema))
@@ -110,7 +134,7 @@ def _table_report(
     rules = [
         (column.name, rule, remedy, mask)
         for column in usable
-        for rule, remedy, mask in _rules(column, schema[column.name], returns=returns, as_of=as_of)
+        for rule, remedy, mask in _rules(column, schema[column.name], returns=returns, last=last)
     ]
     query = {"rows": nw.len()}
     query |= {f"rule{i}": rule[3].cast(nw.Int64).sum() for i, rule in enumerate(rules)}
@@ -141,7 +165,9 @@ def _schema_faults(name: str, contract: Contract, schema: Schema) -> Iterator[Fa
         if column.name not in schema:
             if column.required:
                 has = ", ".join(schema) or "no columns"
-                yield Fault(name, column.name, "is missing", f"add or rename the column; the table has {has}")
+                near = [other for other in schema if _bare(other) == _bare(column.name)]
+                remedy = f"rename {near[0]!r} to {column.name}" if near else "add or rename the column"
+                yield Fault(name, column.name, "is missing", f"{remedy}; the table has {has}")
             continue
         kind = schema[column.name]
         if isinstance(kind, nw.Datetime) and kind.time_zone is not None and column.kind == "instant":
@@ -159,6 +185,11 @@ def _schema_faults(name: str, contract: Contract, schema: Schema) -> Iterator[Fa
             yield Fault(name, column.name, f"is of type {kind}", f"store {expected} in it")
 
 
+def _bare(name: str) -> str:
+    """Letters and digits of a column's name: "Customer ID" and "customer_id" are alike."""
+    return "".join(filter(str.isalnum, name.lower()))
+
+
 def _fits(column: Column, kind: Any) -> bool:
     text = isinstance(kind, (nw.String, nw.Categorical, nw.Enum))
     return {
@@ -172,7 +203,7 @@ def _fits(column: Column, kind: Any) -> bool:
 
 
 def _rules(
-    column: Column, kind: Any, *, returns: bool, as_of: datetime.date | None
+    column: Column, kind: Any, *, returns: bool, last: _Last | None
 ) -> Iterator[tuple[str, str, nw.Expr]]:
     """Yield rule, remedy and the mask of the rows that break it. A gap is null or NaN alike, on any engine."""
     value = nw.col(column.name)
@@ -182,11 +213,16 @@ def _rules(
         # not is_nan: DuckDB takes it for false where a Parquet file's statistics, which leave NaN out, say so
         gap = gap | (~value.is_finite() & ~infinite)
     if column.kind == "id" and isinstance(kind, nw.String):
-        gap = gap | (value == "")
+        gap = gap | value.is_in(NO_ID)
+        remedy = "trim it, or it is another id than the one without spaces"
+        yield "begins or ends with a space", remedy, ~gap & (value != value.str.strip_chars())
     if not column.may_be_missing:
         yield "is missing", "fill in the value, or leave the row out", gap
     if kind.is_float():
         yield "is infinite", "look for a division by zero where the value was made", ~gap & infinite
+    if column.kind == "number":
+        beyond = ~gap & ~infinite & ((value > LARGEST) | (value < -LARGEST))
+        yield f"is beyond {LARGEST:,.0f}", "look for an id in the wrong column, or a missing decimal point", beyond
     if column.kind == "count" and not kind.is_integer():
         whole = "give whole numbers; weights in a unit small enough, such as grams"
         yield "is not whole", whole, ~gap & (value % 1 != 0)
@@ -200,10 +236,10 @@ def _rules(
         first, after = _bound(FIRST_INSTANT, kind), _bound(LAST_INSTANT, kind)
         outside = f"is before {FIRST_INSTANT.year} or after {LAST_INSTANT.year - 1}"
         yield outside, "leave unknown dates empty", ~gap & ((value < first) | (value >= after))
-        if as_of is not None and column.event:
-            day_after = datetime.datetime.combine(as_of + datetime.timedelta(days=1), datetime.time())
+        if last is not None and column.event:
+            day_after = datetime.datetime.combine(last.day + datetime.timedelta(days=1), datetime.time())
             remedy = "correct the date, or `as_of` in the folder's source.yml"
-            yield f"is after the stated as_of {as_of}", remedy, ~gap & (value >= _bound(day_after, kind))
+            yield last.rule, remedy, ~gap & (value >= _bound(day_after, kind)) & (value < after)
 
 
 def _bound(instant: datetime.datetime, kind: Any) -> nw.Expr:
@@ -266,7 +302,8 @@ def _places(view: View, mask: nw.Expr, contract: Contract, schema: Schema) -> tu
     keys = [name for name in contract.key if name in schema]
     if not keys or PERSONAL & set(keys):
         return (), ()
-    sample = view.filter(mask).select(*keys).sort(*keys).head(_SHOWN).collect("pyarrow")
+    known = [~nw.col(key).is_null() for key in keys]
+    sample = view.filter(mask, *known).select(*keys).sort(*keys).head(_SHOWN).collect("pyarrow")
     return (), tuple(", ".join(f"{k} {v}" for k, v in row.items()) for row in sample.rows(named=True))
 
 

@@ -64,15 +64,26 @@ def listing(folder: Path) -> Listing:
                 raise SourceError(f"{folder} holds both {both}; keep one file a table")
             files[path.stem] = path
         elif not path.name.startswith("."):
-            near = difflib.get_close_matches(path.stem, CONTRACTS, 1, 0.75)
-            hint = f"; did you mean {near[0]}{path.suffix}?" if near and path.stem != near[0] else ""
-            notes.append(f"{path.name} is not read: no table file{hint}")
+            notes.append(f"{path.name} is not read: no table file{_hint(path)}")
     if not files:
         seen = f" ({'; '.join(notes[:3])})" if notes else " (it is empty)"
         raise SourceError(
             f"{folder} holds no table{seen}; name files after tables: {', '.join(CONTRACTS)} .csv or .parquet"
         )
     return Listing(files, tuple(notes), settings)
+
+
+def _hint(path: Path) -> str:
+    """What may have been meant by a file that is not read."""
+    near = difflib.get_close_matches(path.name.split(".")[0].lower(), CONTRACTS, 1, 0.75)
+    if not near:
+        return ""
+    if path.suffix.lower() in (".gz", ".bz2", ".xz", ".zip", ".zst"):
+        return f"; unpack it as {near[0]}.csv"
+    if path.suffix.lower() in (".xlsx", ".xls", ".xlsm", ".ods"):
+        return f"; save it as {near[0]}.csv (CSV UTF-8, commas)"
+    suffix = path.suffix.lower() if path.suffix.lower() in SUFFIXES else ".csv"
+    return f"; did you mean {near[0]}{suffix}?" if path.name != f"{near[0]}{suffix}" else ""
 
 
 def settings(path: Path | None) -> Settings:
@@ -160,16 +171,25 @@ def _text(path: Path) -> pl.DataFrame:
         repeated = sorted({name for name in header if header.count(name) > 1})
         if repeated:
             raise DataError(f"{path.name} has several columns named {', '.join(repeated)}; rename or drop them")
-        return pl.read_csv(path, infer_schema=False)
+        cells = pl.read_csv(path, infer_schema=False)
+        return cells.head(_filled_rows(cells))
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name} is not UTF-8; save it as CSV UTF-8") from error
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        if "utf-8" in reason.lower() or "utf8" in reason.lower():
+        told = str(error).lower()
+        if "utf-8" in told or "utf8" in told:
             raise DataError(f"{path.name} is not UTF-8; save it as CSV UTF-8") from error
-        raise DataError(
-            f"{path.name} is no regular CSV ({reason}); write it again, quoting cells with commas"
-        ) from error
+        reason = "a row has more cells than the header" if "more fields" in told else "a quotation mark is not closed"
+        remedy = "write it again, quoting cells with commas"
+        raise DataError(f"{path.name} is no regular CSV (perhaps {reason}); {remedy}") from error
+
+
+def _filled_rows(cells: pl.DataFrame) -> int:
+    """How many rows there are up to the last with a cell in it: spreadsheets leave empty ones below."""
+    import polars as pl
+
+    filled = cells.select(pl.any_horizontal(pl.all().is_not_null())).to_series().arg_true()
+    return int(filled[-1]) + 1 if len(filled) else 0
 
 
 def _typed(cells: pl.Series, kind: Kind) -> pl.Series:
@@ -202,5 +222,8 @@ def _unreadable(file: str, cells: pl.Series, values: pl.Series, kind: Kind) -> I
             "flag": "write true or false",
         }.get(kind, "write digits with a decimal point, without thousands separators or currency signs")
         word = {"instant": "date", "flag": "true or false"}.get(kind, "number")
+        # Its form alone, with every digit a 9 and every letter an x: never a value, which may be personal.
+        form = re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", cells[int(broken[0])][:24]))
+        remedy += f"; the first has the form {form!r}"
         positions = tuple(broken.head(5).to_list())
         yield Fault(file, cells.name, f"is no {word}", remedy, broken.len(), positions)

@@ -178,7 +178,8 @@ def _load_folder(name: str, engine: str, *, check: bool) -> Tables:
     settings = folder.settings(found.settings)
     mark = folder.fingerprint(found)
     frames = folder.frames(found, engine, source=name)
-    report = contract_report(frames, returns=settings.returns, as_of=settings.as_of)
+    today = datetime.date.today()
+    report = contract_report(frames, returns=settings.returns, as_of=settings.as_of, today=today)
     if check and report.faults:
         raise ContractError(name, report.faults)
     as_of = settings.as_of or report.last_day

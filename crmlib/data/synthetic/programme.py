@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _ACCOUNT_RATE = 0.05  # orders in 30 days at which half of those who may hold an account do
-_JOIN_RATE, _JOIN_HAZARD, _MOST_HAZARD = 0.3, 0.1, 1.0  # orders in 30 days with hazard .1 in 30 days, at most 1
+_JOIN_RATE, _JOIN_HAZARD, _MOST_HAZARD = 0.3, 0.2, 1.0  # orders in 30 days with hazard .2 in 30 days, at most 1
 _RISE, _RISE_DAYS = 0.5, 180.0
 #: Share of the seasonal peak by calendar month, January first.
 _SEASON = np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0.25, 0.75, 1.0])
