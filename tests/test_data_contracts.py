@@ -104,6 +104,38 @@ def test_events_after_the_stated_day_are_faults(frame):
     assert not contract_report({"orders": frame(late)}, as_of=datetime.date(2024, 3, 2)).faults
 
 
+def test_events_after_tomorrow_are_faults_where_no_last_day_is_stated(frame):
+    tables = {"orders": frame(orders())}  # the last order is of 3 March
+    assert not contract_report(tables, today=datetime.date(2024, 3, 2)).faults
+    report = contract_report(tables, today=datetime.date(2024, 3, 1))
+    assert rules(report) == {("ordered_at", "is in the future (today is 2024-03-01)"): 1}
+    assert not contract_report(tables, as_of=datetime.date(2024, 3, 3), today=datetime.date(2024, 3, 1)).faults
+
+
+def test_words_for_nothing_are_no_ids_and_spaces_make_another_one(frame):
+    """Exports write NULL where there is no customer: as an id it would be the best customer of all."""
+    report = contract_report({"orders": frame(orders(customer_id=["NULL", "nan", " 7", "7"]))})
+    assert rules(report) == {("customer_id", "is missing"): 2, ("customer_id", "begins or ends with a space"): 1}
+
+
+def test_numbers_too_large_for_money_are_faults(frame):
+    report = contract_report({"orders": frame(orders(amount=[1e13, -1e14, 4006381333931.0, 1e14]))}, returns=True)
+    assert rules(report) == {("amount", "is beyond 10,000,000,000,000"): 2}
+
+
+def test_column_of_nearly_the_name_is_to_be_renamed(frame):
+    table = orders()
+    table["Customer ID"] = table.pop("customer_id")
+    (fault,) = contract_report({"orders": frame(table)}).faults
+    assert fault.remedy.startswith("rename 'Customer ID' to customer_id; the table has order_id")
+
+
+def test_rows_without_a_key_are_not_shown_by_it(frame):
+    report = contract_report({"orders": frame(orders(order_id=["1", None, None, "4"]))})
+    assert rules(report) == {("order_id", "is missing"): 2}
+    assert report.faults[0].keys == ()
+
+
 def test_empty_table_is_a_fault_and_one_customer_is_not(frame):
     import pyarrow as pa
 

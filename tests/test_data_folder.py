@@ -129,6 +129,7 @@ def test_unreadable_cells_name_file_column_count_and_rows(tmp_path):
     text = str(caught.value)
     assert "orders.csv: ordered_at is no date in 3 rows (positions from 0: 0, 1, 3): write YYYY-MM-DD" in text
     assert "orders.csv: amount is no number in 1 row (positions from 0: 2): write digits" in text
+    assert "without a time zone; the first has the form '99.99.9999'" in text
     assert "31.12.2024" not in text
     assert "\n" not in text
 
@@ -145,7 +146,11 @@ def test_unreadable_cells_name_file_column_count_and_rows(tmp_path):
         (HEADER.encode() + b"1,a,2024-01-01,\n", "orders.amount is missing in 1 row"),
         (HEADER.encode() + b"1,a,2024-01-01,nan\n", "orders.amount is missing in 1 row"),
         (HEADER.encode() + b"1,a,2024-01-01,5\n1,b,2024-01-01,5\n", "orders.order_id is repeated in 1 row"),
-        (HEADER.encode() + b"1,a,2024-01-01,5,6\n", "no regular CSV"),
+        (HEADER.encode() + b"1,a,2024-01-01,5,6\n", r"no regular CSV \(perhaps a row has more cells"),
+        (HEADER.encode() + b'1,"a,2024-01-01,5\n', "a quotation mark is not closed"),
+        (HEADER.encode() + b"1,a,2024-01-01,5\n\n2,b,2024-01-01,5\n", "order_id is missing in 1 row"),
+        (HEADER.encode() + b",,,\n\n", "orders has no rows"),
+        (HEADER.encode() + b"1,a,2099-12-31,5\n", "orders.ordered_at is in the future"),
     ],
 )
 @pytest.mark.parametrize("engine", ENGINES)
@@ -154,6 +159,25 @@ def test_faulty_csv_is_one_clear_line(tmp_path, content, message, engine):
     with pytest.raises(DataError, match=message) as caught:
         data.load(tmp_path, engine)
     assert "\n" not in str(caught.value)
+
+
+def test_empty_rows_at_the_end_are_no_orders(tmp_path):
+    assert data.load(write(tmp_path, orders=SOUND + "\n,,,\n\n")).rows == {"orders": 3}
+
+
+@pytest.mark.parametrize(
+    ("file", "hint"),
+    [
+        ("orders.csv.gz", "unpack it as orders.csv"),
+        ("Orders.xlsx", "save it as orders.csv"),
+        ("order.CSV", "did you mean orders.csv"),
+        ("Orders.txt", "did you mean orders.csv"),
+    ],
+)
+def test_a_table_in_another_guise_is_told_how_to_become_one(tmp_path, file, hint):
+    (tmp_path / file).write_bytes(b"x")
+    with pytest.raises(SourceError, match=hint):
+        data.load(tmp_path)
 
 
 def test_byte_order_mark_is_no_part_of_a_name(tmp_path):

@@ -202,9 +202,7 @@ def _fits(column: Column, kind: Any) -> bool:
     }[column.kind]
 
 
-def _rules(
-    column: Column, kind: Any, *, returns: bool, last: _Last | None
-) -> Iterator[tuple[str, str, nw.Expr]]:
+def _rules(column: Column, kind: Any, *, returns: bool, last: _Last | None) -> Iterator[tuple[str, str, nw.Expr]]:
     """Yield rule, remedy and the mask of the rows that break it. A gap is null or NaN alike, on any engine."""
     value = nw.col(column.name)
     gap = value.is_null()
