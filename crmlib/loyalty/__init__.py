@@ -1,0 +1,41 @@
+"""Loyalty: how concentrated buying is, how much of that is chance, and what a programme adds.
+
+Concentration depends on the length of the window, on whether those who bought nothing are counted,
+and on whether orders or money are: every share here names all three. What a loyalty programme causes
+is measured against the members' own past and the customers who never joined, because those who join
+were heavy buyers before.
+
+References
+----------
+Lorenz, M. O. (1905), Methods of measuring the concentration of wealth, Publications of the American
+    Statistical Association 9, 209-219.
+Schmittlein, D. C., Cooper, L. G., & Morrison, D. G. (1993), Truth in concentration in the land of (80/20)
+    laws, Marketing Science 12, 167-183.
+Sun, L., & Abraham, S. (2021), Estimating dynamic treatment effects in event studies with heterogeneous
+    treatment effects, Journal of Econometrics 225, 175-199.
+"""
+
+from crmlib.loyalty.chance import chance_by_window, chance_correction, share_by_window
+from crmlib.loyalty.concentration import concentration, gini, lorenz_curve, top_share
+from crmlib.loyalty.moderation import buyer_moderation, heavy_buyer_stability
+from crmlib.loyalty.programme import ProgrammeEffect, naive_difference, programme_comparisons, programme_effect
+from crmlib.loyalty.tables import membership_panel, panel_start, window_totals
+
+__all__ = [
+    "ProgrammeEffect",
+    "buyer_moderation",
+    "chance_by_window",
+    "chance_correction",
+    "concentration",
+    "gini",
+    "heavy_buyer_stability",
+    "lorenz_curve",
+    "membership_panel",
+    "naive_difference",
+    "panel_start",
+    "programme_comparisons",
+    "programme_effect",
+    "share_by_window",
+    "top_share",
+    "window_totals",
+]
