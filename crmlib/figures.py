@@ -263,3 +263,43 @@ def intervals(
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     return axes
+
+
+def dots(
+    axes: Axes,
+    table: pd.DataFrame,
+    *,
+    reference: float | None = None,
+    truth: Sequence[float] | np.ndarray | None = None,
+) -> Axes:
+    """Several values of each row side by side, one marker a column, joined by a thin line.
+
+    Parameters
+    ----------
+    axes : Axes
+    table : pandas.DataFrame
+        Rows as they shall stand, the first on top; columns are the legend's entries. Values that are
+        not finite are left out.
+    reference : float, optional
+        A value to compare with, as a grey vertical line.
+    truth : optional, one a row
+        Known true values, as black diamonds.
+    """
+    rows = np.arange(len(table))
+    values = table.to_numpy(dtype=float)
+    values = np.where(np.isfinite(values), values, np.nan)
+    some = np.isfinite(values).any(axis=1)
+    ends = [np.nanmin(values[some], axis=1), np.nanmax(values[some], axis=1)]
+    axes.hlines(rows[some], *ends, color="#D5D5D5", linewidth=1.2, zorder=1)
+    if reference is not None:
+        axes.axvline(reference, color=GREY, linewidth=1.2, zorder=1)
+    for number, name in enumerate(table.columns):
+        shade, marker = COLOURS[number % len(COLOURS)], "osv^<>PXd"[number % 9]
+        axes.plot(values[:, number], rows, marker, color=shade, markersize=6, alpha=0.85, label=str(name))
+    if truth is not None:
+        shown: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 1.8, "color": "black", "markersize": 9}
+        axes.plot(np.asarray(truth, float), rows, "D", label="truth", **shown)
+    axes.set_yticks(rows, [str(name) for name in table.index])
+    axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    return axes

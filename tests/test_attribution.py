@@ -139,6 +139,22 @@ def test_rules_are_named_made_or_refused():
             credits(touches, outcomes, **options)
 
 
+@pytest.mark.parametrize("rules", [RULES, RULES[::-1]])
+def test_several_rules_at_once_give_what_each_gives_alone(rules):
+    touches, outcomes = tables(*random_journeys(5))
+    together = attribution.credits_by_rule(touches, outcomes, rules)
+    assert list(together["rule"].unique()) == [str(attribution.rules.rule_of(rule)) for rule in rules]
+    for rule in rules:
+        alone = credits(touches, outcomes, rule=rule)
+        part = together[together["rule"] == str(attribution.rules.rule_of(rule))].drop(columns="rule")
+        pd.testing.assert_frame_equal(part.reset_index(drop=True), alone)
+    shares = attribution.share_table(together)
+    assert shares.mean(axis=1).is_monotonic_decreasing
+    np.testing.assert_allclose(shares.sum(), 1)
+    with pytest.raises(ParameterError, match="at least one rule"):
+        attribution.credits_by_rule(touches, outcomes, [])
+
+
 # -- published numbers -------------------------------------------------------------------------
 
 

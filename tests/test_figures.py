@@ -212,3 +212,15 @@ def test_a_legend_names_what_has_a_name():
     figures.curve(axes, [0, 1], [1, 0], name="")
     legend = figures.legend(axes).get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["cohort"]
+
+
+def test_dots_draws_a_marker_a_column_and_leaves_out_what_is_not_finite():
+    _, axes = figures.canvas()
+    table = pd.DataFrame({"one": [1.0, float("inf")], "two": [3.0, 4.0]}, index=["first", "second"])
+    figures.dots(axes, table, reference=2, truth=[2, 5])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["first", "second"]
+    assert axes.get_legend_handles_labels()[1] == ["one", "two", "truth"]
+    drawn = dict(zip(["reference", "one", "two", "truth"], axes.lines, strict=True))
+    assert np.isnan(drawn["one"].get_xdata()[1])
+    assert drawn["truth"].get_xdata().tolist() == [2, 5]
+    figures.dots(figures.canvas()[1], table.head(0))

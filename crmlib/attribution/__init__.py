@@ -14,8 +14,10 @@ Zhao, K., Mahboobi, S. H., & Bagheri, S. R. (2018), Shapley value methods for at
 Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7, 1-26.
 """
 
-from crmlib.attribution.estimates import credits, removal_effects, transition_matrix
-from crmlib.attribution.events import from_paths, journeys
+from crmlib.attribution import conclusions
+from crmlib.attribution.estimates import credits, credits_by_rule, removal_effects, share_table, transition_matrix
+from crmlib.attribution.events import from_paths, journeys, journeys_until
+from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_rule, has_costs
 from crmlib.attribution.positional import Rule
 from crmlib.attribution.rules import (
     first_touch,
@@ -28,24 +30,37 @@ from crmlib.attribution.rules import (
     time_decay,
 )
 from crmlib.attribution.sample import CreditSample, credit_intervals, credit_sample, paired_comparison
+from crmlib.attribution.truth import holdout_effect, misplaced_budget, rule_bias, true_acquisition_costs
 
 __all__ = [
     "CreditSample",
     "Rule",
+    "acquisition_costs",
+    "channel_costs",
+    "conclusions",
+    "costs_by_rule",
     "credit_intervals",
     "credit_sample",
     "credits",
+    "credits_by_rule",
     "first_touch",
     "from_paths",
+    "has_costs",
+    "holdout_effect",
     "journeys",
+    "journeys_until",
     "last_non_direct",
     "last_touch",
     "linear",
     "markov",
+    "misplaced_budget",
     "paired_comparison",
     "position_based",
     "removal_effects",
+    "rule_bias",
     "shapley",
+    "share_table",
     "time_decay",
     "transition_matrix",
+    "true_acquisition_costs",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from crmlib.attribution.paths import Paths
 from crmlib.attribution.positional import Rule
 from crmlib.attribution.reading import read
 from crmlib.attribution.rules import markov, rule_of, scaled
+from crmlib.errors import ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,6 +95,55 @@ def credit_table(paths: Paths, rule: Rule, rng: np.random.Generator | None = Non
     return pd.DataFrame({"channel": _names(paths), "conversions": found[:, 0], "value": found[:, 1]}).assign(
         share=lambda table: shares(table["conversions"].to_numpy()[:, None], paths.conversions[:, None])[:, 0]
     )
+
+
+def credits_by_rule(
+    touches: Any,
+    outcomes: Any,
+    rules: Iterable[str | Rule | Callable[..., Rule]],
+    *,
+    rng: np.random.Generator | None = None,
+) -> pd.DataFrame:
+    """Array: the credits of several rules, one below the other; the tables are read once.
+
+    Parameters
+    ----------
+    touches, outcomes, rng
+        As in `credits`.
+    rules : iterable of str or rule
+
+    Returns
+    -------
+    pandas.DataFrame, one row a rule and channel, in the order of the rules
+        rule (its label), channel, conversions, value, share.
+    """
+    import pandas as pd
+
+    chosen = [rule_of(rule) for rule in rules]
+    if not chosen:
+        raise ParameterError("give at least one rule, such as 'linear'")
+    paths = read(touches, outcomes, times=any(rule.uses_times for rule in chosen))
+    columns = ["channel", "conversions", "value", "share"]
+    tables = [credit_table(paths, rule, rng)[columns].assign(rule=str(rule)) for rule in chosen]
+    return pd.concat(tables, ignore_index=True)[["rule", *columns]]
+
+
+def share_table(credits: pd.DataFrame) -> pd.DataFrame:
+    """Array: shares of conversions laid side by side, the channel with most on average first.
+
+    Parameters
+    ----------
+    credits : pandas.DataFrame
+        rule, channel, share, as `credits_by_rule` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows are channels, columns rules in their order; 0-1, missing where there are no conversions.
+    """
+    wide = credits.pivot(index="channel", columns="rule", values="share")[list(credits["rule"].unique())]
+    order = wide.mean(axis=1).fillna(0.0).sort_values(ascending=False, kind="stable").index
+    return wide.loc[order].rename_axis(columns=None)
 
 
 def removal_effects(touches: Any, outcomes: Any, *, order: int = 1) -> pd.DataFrame:

@@ -76,6 +76,45 @@ def journeys(events: Any, *, lookback_days: int = 30, as_of: str | datetime.date
     return _in_order(touches, "journey_id", "position").to_native(), _in_order(outcomes, "journey_id").to_native()
 
 
+def journeys_until(touches: Any, outcomes: Any, as_of: str | datetime.date | None) -> tuple[Any, Any]:
+    """Frame: only the journeys all of whose touches, and conversions, had happened by a day.
+
+    Parameters
+    ----------
+    touches : any frame
+        journey_id, touched_at.
+    outcomes : any frame
+        journey_id [converted_at].
+    as_of : date or ISO string, optional
+        Last day that counts. Not set: the tables as they are.
+
+    Returns
+    -------
+    (touches, outcomes), frames of the same kind, with all their columns
+        A journey without touches stays if it had converted by then, or does not say when.
+
+    Raises
+    ------
+    ParameterError
+        The touches have no times, so that no day can be set.
+    """
+    day = as_date(as_of, name="as_of")
+    if day is None:
+        return touches, outcomes
+    contacts, ends = nw.from_native(touches), nw.from_native(outcomes)
+    if "touched_at" not in contacts.collect_schema().names():
+        raise ParameterError(f"as_of is {day}, but these touches have no times; leave as_of empty")
+    until = nw.lit(_midnight_after(day))
+    late = contacts.filter(nw.col("touched_at").cast(nw.Datetime("us")) >= until).select("journey_id")
+    if "converted_at" in ends.collect_schema().names():
+        ended_late = ends.filter(nw.col("converted_at").cast(nw.Datetime("us")) >= until).select("journey_id")
+        late = nw.concat([late, ended_late])
+    late = late.unique()
+    kept = (frame.join(late, on="journey_id", how="anti") for frame in (contacts, ends))
+    contacts, ends = kept
+    return contacts.to_native(), ends.to_native()
+
+
 def from_paths(
     paths: Any,
     *,

@@ -20,7 +20,8 @@ def membership(paths: Paths) -> Any:
     from scipy import sparse
 
     shape = (len(paths.lengths), len(paths.channels))
-    held = sparse.csr_array((np.ones(len(paths.codes)), paths.codes, paths.starts), shape=shape)
+    # Copies: summing duplicates works in place, on the paths' own arrays otherwise.
+    held = sparse.csr_array((np.ones(len(paths.codes)), paths.codes.copy(), paths.starts.copy()), shape=shape)
     held.sum_duplicates()
     held.data[:] = 1.0
     return held
