@@ -146,6 +146,34 @@ def test_orders_are_possible(whole):
     assert set(share[full > 10].round(2)) <= {0.0, 0.1, 0.2}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"months": months, "as_of": day} for months in (1, 2, 3, 4, 7) for day in ("2024-02-10", "2024-02-29")),
+        {"prospects_per_customer": 1, "channels_off": ("viral", "sponsorship")},
+        {"a": 0.01},
+        {"b": 0.01},
+        {"r": 0.01, "alpha": 0.01},
+        {"spend_gamma": 1e9},
+        {"spend_shape": 0.01},
+        {"self_selection": 0, "seasonality": 20},
+        {"programme_effect": 50.0},
+        {"programme_effect": 0.001, "programme_growth": -0.5},
+    ],
+)
+def test_unusual_firms_keep_their_contracts_and_their_truth_is_finite(options):
+    tables = firm(2_000, parallel_trends=False, **options)
+    assert not data.contract_report(tables, as_of=tables.as_of).faults
+    truth = tables.truth
+    assert np.isfinite(truth.expected_margin("2023-10-01", "2027-01-01", allocated=True)).all()
+    for interval in ((0, 30), (100, 5_000), (4_000, 90_000)):
+        chance = truth.active_probability(*interval)
+        assert ((chance >= 0) & (chance <= 1)).all()
+        assert (truth.expected_orders(*interval) >= chance - 1e-9).all()  # a mean number is at least a chance
+    assert (truth.channel_increments()["increment"] >= 0).all()
+    assert np.isfinite(truth.programme_effect()).all(axis=None)
+
+
 # Random numbers
 
 

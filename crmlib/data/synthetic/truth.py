@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crmlib.data.synthetic import exact
 from crmlib.data.synthetic.parameters import DAY, MONTH_DAYS, Parameters
 from crmlib.data.synthetic.programme import Influence, account_share
 from crmlib.data.synthetic.serving import RATES, expected_contribution
@@ -112,7 +113,7 @@ class Truth:
         ParameterError
             A negative or reversed interval.
         """
-        start, end = _interval(start_days, end_days)
+        start, end = exact.interval(start_days, end_days)
         rate, leave = self._rates
         plain = np.exp(-leave * start) * -np.expm1(-rate * (end - start))
         low, high = np.minimum(start, self.observed_days), np.minimum(end, self.observed_days)
@@ -124,7 +125,7 @@ class Truth:
         moved = np.exp(-self.influence().orders(start, end))
         # start inside the data: no order there, none after; start beyond: still active, then an order
         own, held = (later * (1 - calm * after) for calm in (quiet, quiet * moved))
-        return np.where(self.account, held, self._without_accounts(plain, own))
+        return np.clip(np.where(self.account, held, self._without_accounts(plain, own)), 0, 1)  # rounding
 
     def expected_orders(self, start_days: ArrayLike, end_days: ArrayLike) -> Floats:
         r"""Repeat orders expected of each customer in (start, end] days after acquisition.
@@ -132,15 +133,18 @@ class Truth:
         :math:`(e^{-\lambda p t_1} - e^{-\lambda p t_2}) / p` without a programme; with one conditional on
         accounts and joining, as `active_probability` is. Parameters and errors are the same.
         """
-        start, end = _interval(start_days, end_days)
+        start, end = exact.interval(start_days, end_days)
         rate, leave = self._rates
-        plain = _left(rate, leave, start, end)
+        plain = exact.orders_while_active(rate, leave, start, end)
         if not self.parameters.programme:
             return plain
         low, high = np.minimum(start, self.observed_days), np.minimum(end, self.observed_days)
-        beyond = _left(rate, leave, (start - self.observed_days).clip(0.0), (end - self.observed_days).clip(0.0))
+        beyond = exact.orders_while_active(
+            rate, leave, (start - self.observed_days).clip(0.0), (end - self.observed_days).clip(0.0)
+        )
         own = (rate - leave) * (high - low) + beyond
-        return np.where(self.account, own + self.influence().orders(start, end), self._without_accounts(plain, own))
+        held = own + self.influence().orders(start, end)
+        return np.maximum(np.where(self.account, held, self._without_accounts(plain, own)), 0)
 
     @property
     def joined_at(self) -> NDArray[np.datetime64]:
@@ -202,25 +206,7 @@ class Truth:
             A negative or reversed interval, a factor that is not positive; a firm whose programme or
             season moves orders, which depends on the calendar: simulate it with `programme=False`.
         """
-        from scipy.special import roots_jacobi
-
-        known = self.parameters
-        if not known.plain:
-            raise ParameterError(
-                "this firm's loyalty programme and season move its orders by the calendar, so that no one probability "
-                "holds for all cohorts; simulate it with programme=False, or use active_probability"
-            )
-        start, end = (days / 7 for days in _interval(start_days, end_days))
-        factor = np.asarray(cohort_factor, dtype=float)
-        if not np.all(factor > 0):
-            raise ParameterError("a cohort_factor is not positive; give numbers above 0")
-        nodes, weights = roots_jacobi(_nodes(known.alpha, end), known.b - 1, known.a - 1)
-        total = np.zeros(np.broadcast_shapes(start.shape, end.shape, factor.shape))
-        for p, weight in zip((1 + nodes) / 2, weights / weights.sum(), strict=True):
-            left = known.alpha + p * start
-            right = left + factor * (end - start)
-            total += weight * ((known.alpha / left) ** known.r - (known.alpha / right) ** known.r)
-        return total
+        return exact.population_active_probability(self.parameters, start_days, end_days, cohort_factor)
 
     @property
     def margin_per_order(self) -> Floats:
@@ -295,34 +281,8 @@ class Truth:
         return counterfactuals.programme_effect(self, period, horizon, per_days=per_days, by_cohort=by_cohort)
 
 
-def _left(rate: Floats, leave: Floats, start: Floats, end: Floats) -> Floats:
-    """Integral of rate times the probability to be active, e^(-leave t)."""
-    span = end - start
-    # the series' limit where leaving is out of reach
-    mean = np.where(leave * span > 1e-12, -np.expm1(-leave * span) / np.where(leave > 0, leave, 1.0), span)
-    return np.asarray(rate * np.exp(-leave * start) * mean)
-
-
 def _instant(day: datetime.date | str) -> int:
     known = as_date(day, name="day")
     if known is None:
         raise ParameterError("a day is not set; give dates as YYYY-MM-DD")
     return int(np.datetime64(known, "us").astype(np.int64))
-
-
-def _nodes(alpha: float, end_weeks: Floats) -> int:
-    """Number of nodes: the integrand is singular at p = -α/t, so n nodes leave an error of order ρ^(-2n).
-
-    ρ is the Bernstein ellipse through the singularity, ln ρ = 2 asinh √(α/t).
-    """
-    nearest = alpha / max(float(np.max(end_weeks, initial=0.0)), 1.0)
-    return int(np.clip(np.ceil(12 / (2 * np.arcsinh(np.sqrt(nearest)))), 64, 1024))
-
-
-def _interval(start_days: ArrayLike, end_days: ArrayLike) -> tuple[Floats, Floats]:
-    start, end = np.asarray(start_days, dtype=float), np.asarray(end_days, dtype=float)
-    if not np.all((start >= 0) & (end >= start)):
-        raise ParameterError(
-            f"the interval ({start_days!r}, {end_days!r}] is no interval; give 0 ≤ start ≤ end, in days"
-        )
-    return start, end
