@@ -158,5 +158,6 @@ def _cells(truth: Truth, offset: str, per_days: float | None) -> pd.DataFrame:
             scale = per_days / ((end - begin) / np.timedelta64(1, "D")) if per_days else 1.0
             sums = np.array([orders.sum(), orders @ spend, *run]) * scale
             rows.append((own, time, len(mine), *sums))
-    names = ["cohort", "event_time", "members", "orders", "spend", "orders_rerun", "spend_rerun"]
-    return pd.DataFrame(rows, columns=names)
+    kinds = {"cohort": f"period[{offset}]", "event_time": "int64", "members": "int64"}
+    kinds |= dict.fromkeys(("orders", "spend", "orders_rerun", "spend_rerun"), "float64")
+    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)  # stated for an empty table
