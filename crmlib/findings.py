@@ -151,8 +151,9 @@ def percent(value: float, digits: int = 1) -> str:
 
 
 def money(value: float, currency: str, digits: int = 2) -> str:
-    """Amount with its currency: 106.08 becomes "USD 106.08"; negative amounts keep their sign."""
-    return f"{currency} {value:,.{digits}f}"
+    """Amount with its currency: "USD 106.08", or "106.08 currency units" where the unit is no ISO code."""
+    amount = f"{value:,.{digits}f}"
+    return f"{currency} {amount}" if re.fullmatch("[A-Z]{3}", currency) else f"{amount} {currency}"
 
 
 def between(low: float | None, high: float | None, wording: Callable[[float], str], level: float) -> str:

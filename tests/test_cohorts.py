@@ -489,6 +489,11 @@ def test_worth_and_ceiling_say_the_amount_with_its_interval():
     )
     ceiling = cohorts.conclusions.acquisition_ceiling(value, age=1, period="month", currency="USD", margin_rate=0.3)
     assert (ceiling.value, ceiling.low, ceiling.high) == (15.0, 14.1, 15.9)
+    nothing = value.assign(value=[-1.0, -2.0], low=-3, high=-1)
+    ceiling = cohorts.conclusions.acquisition_ceiling(nothing, age=1, period="month", currency="USD", margin_rate=0.3)
+    assert "is not paid back by the end of month 1, whatever it costs." in ceiling.sentence
+    returned = cohorts.conclusions.worth(value.assign(value=[40.0, 30.0]), age=1, period="month", currency="USD")
+    assert "of it in the month" not in returned.sentence
     few = value.assign(low=np.nan, high=np.nan)
     assert cohorts.conclusions.worth(few, age=1, period="month", currency="USD").low is None
 
@@ -508,6 +513,10 @@ def test_completed_ages_refuses_what_the_data_cannot_answer():
         cohorts.completed_ages(table, at_least=6)
     with pytest.raises(DataError, match="3 customers up to as_of; retention needs at least 30"):
         cohorts.completed_ages(table, customers=30)
+    young = triangle_of(pd.DataFrame(HAND), as_of="2026-01-31")
+    assert cohorts.completed_ages(young) == 0
+    with pytest.raises(DataError, match="no cohort has been followed past its first period"):
+        cohorts.completed_ages(young, at_least=6)
     with pytest.raises(DataError, match="no cohort has completed"):
         cohorts.completed_ages(triangle_of(pd.DataFrame(HAND), as_of="2026-01-30"))
 

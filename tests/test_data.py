@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -128,6 +129,17 @@ def test_tables_are_frozen_and_survive_pickling():
         tables.source = "real"  # type: ignore[misc]
     copy = pickle.loads(pickle.dumps(tables))
     assert (copy.rows, copy.as_of, copy.fingerprint) == (tables.rows, tables.as_of, tables.fingerprint)
+
+
+def test_the_last_day_is_never_after_the_data():
+    """Days without data would count as days on which nobody ordered."""
+    tables = data.Tables({}, "shop", "pandas", "EUR", datetime.date(2024, 3, 1), "sha256:0", {})
+    assert tables.last_day() == tables.last_day("") == tables.last_day("2024-03-01") == datetime.date(2024, 3, 1)
+    assert tables.last_day("2023-01-31") == datetime.date(2023, 1, 31)
+    with pytest.raises(ParameterError, match=r"as_of 2024-03-02 is after the last day of 'shop', 2024-03-01; take"):
+        tables.last_day("2024-03-02")
+    with pytest.raises(DataError, match="holds no date"):
+        dataclasses.replace(tables, as_of=None).last_day()
 
 
 def test_missing_table_names_the_sources_that_have_it():

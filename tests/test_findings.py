@@ -198,6 +198,7 @@ def test_numbers_in_words():
     assert findings.percent(1, 0) == "100 %"
     assert findings.money(106.08, "USD") == "USD 106.08"
     assert findings.money(-148845, "TWD", 0) == "TWD -148,845"
+    assert findings.money(5, "currency units") == "5.00 currency units"
 
 
 def test_an_interval_in_words():

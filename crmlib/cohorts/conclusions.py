@@ -42,7 +42,8 @@ def completed_ages(triangle: pd.DataFrame, *, at_least: int = 0, customers: int 
     Raises
     ------
     DataError
-        No orders, too few customers, or no cohort that has completed its first period.
+        No orders, too few customers, or no cohort that has completed its first period (or, for a
+        later age, its second).
     ParameterError
         No cohort has completed the age asked for.
     """
@@ -50,11 +51,14 @@ def completed_ages(triangle: pd.DataFrame, *, at_least: int = 0, customers: int 
     found = int(triangle.loc[triangle["age"] == 0, "customers"].sum())
     if found < customers:
         raise DataError(
-            f"{found} customers up to as_of; retention needs at least {customers}: take a later as_of or more data"
+            f"{found} customer{'s' * (found != 1)} up to as_of; retention needs at least {customers}: "
+            "take a later as_of or more data"
         )
     if whole.empty:
         raise DataError("no cohort has completed its first period; take a shorter period or a later as_of")
     oldest = int(whole["age"].max())
+    if not oldest and at_least:
+        raise DataError("no cohort has been followed past its first period; take a shorter period or a later as_of")
     if oldest < at_least:
         raise ParameterError(
             f"age {at_least} is asked for, but the oldest cohort has completed only {oldest}; take 1..{oldest}"
@@ -126,7 +130,7 @@ def worth(value: pd.DataFrame, *, age: int, period: str, currency: str, level: f
     row = value[value["age"] == age].iloc[0]
     amount = money(row["value"], currency) + between(row["low"], row["high"], lambda x: money(x, currency), level)
     sentence = f"By the end of {period} {age} after the first, a newly won customer has brought in {amount}."
-    if row["value"] > 0:
+    if 0 < value["value"].iloc[0] <= row["value"]:  # with returns a customer may have brought in more before
         first = value["value"].iloc[0] / row["value"]
         sentence = f"{sentence[:-1]}, {percent(first, 0)} of it in the {period} of the first order."
     return _ranged(f"revenue_per_customer_{period}_{age}", row["value"], currency, sentence, row, level)
@@ -137,12 +141,19 @@ def acquisition_ceiling(
 ) -> Finding:
     """The most that winning a customer may cost to be paid back by an age, at an assumed margin."""
     row = margin_rate * value[value["age"] == age].iloc[0][["value", "low", "high"]]
+    key = f"acquisition_cost_ceiling_{period}_{age}"
+    if row["value"] <= 0:
+        sentence = (
+            f"At an assumed margin of {percent(margin_rate, 0)} of revenue, winning a customer is not paid back "
+            f"by the end of {period} {age}, whatever it costs."
+        )
+        return _ranged(key, row["value"], currency, sentence, row, level)
     amount = money(row["value"], currency) + between(row["low"], row["high"], lambda x: money(x, currency), level)
     sentence = (
         f"At an assumed margin of {percent(margin_rate, 0)} of revenue, winning a customer is paid back "
         f"by the end of {period} {age} if it costs at most {amount}."
     )
-    return _ranged(f"acquisition_cost_ceiling_{period}_{age}", row["value"], currency, sentence, row, level)
+    return _ranged(key, row["value"], currency, sentence, row, level)
 
 
 def truth_coverage(cells: pd.DataFrame, *, level: float = 0.95) -> Finding:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from crmlib.errors import DataError
+from crmlib.errors import DataError, ParameterError
+from crmlib.frames import as_date
 
 #: Shown where a source does not name its currency.
 NO_CURRENCY = "currency units"
@@ -60,6 +61,27 @@ class Tables(Mapping[str, Any]):
     def simulated(self) -> bool:
         """Whether the data were generated rather than observed."""
         return self.truth is not None
+
+    def last_day(self, as_of: str | datetime.date | None = "") -> datetime.date:
+        """Last day to look at: `as_of`, or the data's last day where it is not set.
+
+        Raises
+        ------
+        ParameterError
+            `as_of` is no date, or later than the data's last day: days without data would count as
+            days without orders.
+        DataError
+            The source holds no date at all.
+        """
+        if self.as_of is None:
+            raise DataError(f"source {self.source!r} holds no date; take one with dated tables")
+        day = as_date(as_of, name="as_of")
+        if day is not None and day > self.as_of:
+            raise ParameterError(
+                f"as_of {day} is after the last day of {self.source!r}, {self.as_of}; take that day or an earlier one, "
+                "or if the data are complete until then, state `as_of` in the folder's source.yml"
+            )
+        return day or self.as_of
 
     def __getitem__(self, table: str) -> Any:
         try:
