@@ -174,6 +174,13 @@ def test_data_decide_too_and_a_source_without_hash_is_always_due(monkeypatch):
 
 FAILURES = [
     ("raises.ipynb", "failed", 1, "ValueError: no such luck", "# a cell that raises"),
+    (
+        "bad_data.ipynb",
+        "bad data",
+        3,
+        "DataError: orders have no rows: write the rows",
+        "from crmlib.errors import DataError",
+    ),
     ("exits.ipynb", "failed", 1, "SystemExit", "import sys"),
     ("quits.ipynb", "failed", 1, "did not run to its end", "exit()"),
     ("hangs.ipynb", "timeout", 5, "longer than 1 s", "import time"),

@@ -31,11 +31,15 @@ from crmlib.errors import ParameterError
 #: Cells with these tags are for people at a keyboard: removed before a run.
 NOT_RUN = ("interactive", "exercise", "solution")
 
-Outcome = Literal["good", "failed", "timeout", "kernel died", "interrupted"]
+Outcome = Literal["good", "failed", "bad data", "timeout", "kernel died", "interrupted"]
+
+#: Exceptions of a cell that are the data's fault and not the notebook's: `crmlib.errors` and those of `crmlib.data`.
+_BAD_DATA = ("SourceError", "DataError", "MissingColumnsError", "ContractError", "MissingTableError")
 
 _SOCKET_PATH_LIMIT = 100  # of 107 characters; a kernel's sockets end in kernel-<36>-ipc-<n>
 _MARK = "CRM_RUN"  # environment variable by which a run's processes are known
 _START_TIMEOUT = 120
+_LONGEST = 500  # characters of a message
 _IOPUB_TIMEOUT = 60
 
 #: What Jupyter has to say of a dying kernel is in our account; its own lines would only puzzle.
@@ -51,7 +55,7 @@ class Account:
     Parameters
     ----------
     outcome : str
-        "good", "failed", "timeout", "kernel died" or "interrupted".
+        "good", "failed", "bad data", "timeout", "kernel died" or "interrupted".
     message : str
         What went wrong, in one line; empty when good.
     cell : int or None
@@ -212,6 +216,8 @@ def _judge(notebook: Any, account: Account) -> None:
         if ended or account.outcome != "good":
             continue
         account.outcome, account.cell = "failed", index
+        if errors and errors[0].get("ename") in _BAD_DATA:
+            account.outcome = "bad data"
         account.message = (
             _headline(errors[0])
             if errors
@@ -228,7 +234,11 @@ def _headline(error: Mapping[str, Any]) -> str:
     text = " ".join(f"{error.get('ename', '')}: {error.get('evalue', '')}".split())
     if error.get("ename") in ("SystemExit", "KeyboardInterrupt"):
         return f"the cell left with {text.rstrip(': ')}"
-    return text[:300]
+    return _shortened(text)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2]} …"
 
 
 def _explain(account: Account, error: BaseException, cell_timeout: int) -> None:
@@ -242,7 +252,7 @@ def _explain(account: Account, error: BaseException, cell_timeout: int) -> None:
         account.message = "the kernel ended before the cell did (killed, out of memory, or os._exit)"
     elif isinstance(error, Exception):
         account.outcome = "failed"
-        account.message = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        account.message = _shortened(" ".join(f"{type(error).__name__}: {error}".split()))
     else:
         account.outcome, account.message = "interrupted", "the runner was told to stop"
 

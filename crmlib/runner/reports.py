@@ -27,6 +27,7 @@ EXIT_CODES = {
     "up to date": 0,
     "failed": 1,
     "no data": 3,
+    "bad data": 3,
     "busy": 4,
     "timeout": 5,
     "kernel died": 6,
