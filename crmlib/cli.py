@@ -136,7 +136,7 @@ def report_run(
     """  # noqa: D301
     import signal
 
-    from crmlib.project import project_root
+    from crmlib.project import MARK, project_root
     from crmlib.runner.progress import shown
     from crmlib.runner.reports import exit_code, requests, run_reports
 
@@ -150,6 +150,8 @@ def report_run(
         cell_timeout=cell_timeout,
         run_timeout=run_timeout,
     )
+    if not wanted:
+        click.echo(f"{root / MARK} lists no reports; add one to run it")
     with shown() as display:
         done = run_reports(root, wanted, display, force=force)
     sys.exit(exit_code(done))
@@ -257,3 +259,7 @@ def main() -> None:
     except CrmError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full or read-only disk; what was written before stays whole
+        place = f" ({error.filename})" if error.filename else ""
+        click.echo(f"error: {error.strerror or error}{place}; see to the disk and its permissions", err=True)
+        sys.exit(CrmError.exit_code)

@@ -28,7 +28,7 @@ def project_root(start: Path | None = None) -> Path:
     if named:
         root = Path(named).expanduser().resolve()
         if not (root / MARK).is_file():
-            raise SourceError(f"CRM_PROJECT is {named!r}, but there is no {MARK} in that folder; correct or unset it")
+            raise SourceError(f"no {MARK} in {named}, which --project or CRM_PROJECT names; name the project's folder")
         return root
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):

@@ -51,3 +51,16 @@ c.main()
     assert done.returncode == kind.exit_code
     assert done.stderr == "error: orders lacks 'amount'; add it\n"
     assert done.stdout == ""
+
+
+def test_a_full_disk_is_one_line_too():
+    program = """
+import errno, crmlib.cli as c
+@c.cli.command("fail")
+def fail():
+    raise OSError(errno.ENOSPC, "No space left on device", "reports/index.html")
+c.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program, "fail"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "error: No space left on device (reports/index.html); see to the disk and its permissions\n"

@@ -100,6 +100,16 @@ def test_two_cells_or_no_notebook_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "cell", ["1", '{"cell_type": "code", "source": 7}', '{"source": "", "metadata": {"tags": "x"}}']
+)
+def test_a_cell_that_is_none_is_refused(tmp_path, cell):
+    path = tmp_path / "report.ipynb"
+    path.write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [' + cell + "]}")
+    with pytest.raises(ParameterError, match="holds a cell that is none"):
+        declared(path)
+
+
+@pytest.mark.parametrize(
     ("name", "value", "plain"),
     [
         ("seed", np.int64(3), 3),

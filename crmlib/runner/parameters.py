@@ -106,7 +106,18 @@ def _content(notebook: Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], str
         raise ParameterError(f"{notebook} cannot be read as a notebook: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list):
         raise ParameterError(f"{notebook} is no notebook of format 4; save it again from JupyterLab")
+    if not all(map(_sound, content["cells"])):
+        raise ParameterError(f"{notebook} holds a cell that is none; save it again from JupyterLab")
     return content, notebook.name
+
+
+def _sound(cell: Any) -> bool:
+    """Whether a cell has the shape that is read here; papermill reports what else may be wrong with it."""
+    if not isinstance(cell, dict) or not isinstance(cell.get("metadata", {}), dict):
+        return False
+    tags, source = cell.get("metadata", {}).get("tags", []), cell.get("source", "")
+    lines = source if isinstance(source, list) else [source]
+    return isinstance(tags, list) and all(isinstance(line, str) for line in lines)
 
 
 def _declarations(source: str) -> dict[str, Parameter]:
