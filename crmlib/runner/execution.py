@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crmlib.errors import ParameterError
+from crmlib.runner import processes
 
 #: Cells with these tags are for people at a keyboard: removed before a run.
 NOT_RUN = ("interactive", "exercise", "solution")
@@ -37,7 +38,6 @@ Outcome = Literal["good", "failed", "bad data", "timeout", "kernel died", "inter
 _BAD_DATA = ("SourceError", "DataError", "MissingColumnsError", "ContractError", "MissingTableError")
 
 _SOCKET_PATH_LIMIT = 100  # of 107 characters; a kernel's sockets end in kernel-<36>-ipc-<n>
-_MARK = "CRM_RUN"  # environment variable by which a run's processes are known
 _START_TIMEOUT = 120
 _LONGEST = 500  # characters of a message
 _IOPUB_TIMEOUT = 60
@@ -64,6 +64,10 @@ class Account:
         Positions of the code cells that ran to their end.
     group : int or None
         Process group of the kernel.
+    peak_memory : int
+        Most memory that the kernel held at the end of a cell or before (MiB).
+    kernel : str
+        "warm" (forked) or "cold" (a fresh interpreter).
     """
 
     outcome: Outcome = "good"
@@ -71,6 +75,8 @@ class Account:
     cell: int | None = None
     ended: set[int] = field(default_factory=set)
     group: int | None = None
+    peak_memory: int = 0
+    kernel: str = ""
 
 
 def prepared(notebook: Any, assignments: str = "") -> Any:
@@ -153,7 +159,7 @@ def execute(
             _explain(account, error, cell_timeout)
         finally:
             watchdog.cancel()
-            _kill(account.group or _group(kernel), mark)
+            processes.kill_all(account.group or _group(kernel), mark)
     if expired.is_set():
         account.outcome, account.message = "timeout", f"the run took longer than {run_timeout} s; raise --run-timeout"
     _judge(notebook, account)
@@ -175,9 +181,15 @@ def _drive(
 
     def started(cell: Any, cell_index: int) -> None:
         account.cell, account.group = cell_index, _group(kernel)
+        account.kernel = "warm" if getattr(kernel.provisioner, "forked", False) else "cold"
+        note_memory()
         on_cell(cell_index)
 
+    def note_memory() -> None:
+        account.peak_memory = max(account.peak_memory, processes.peak_memory(getattr(kernel.provisioner, "pid", None)))
+
     def executed(cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        note_memory()
         content = execute_reply["content"]
         leaves = any(payload.get("source") == "ask_exit" for payload in content.get("payload", []))
         if content["status"] == "ok" and not leaves:  # exit() and quit() answer ok, and ask to end
@@ -258,25 +270,32 @@ def _explain(account: Account, error: BaseException, cell_timeout: int) -> None:
 
 
 def _kernel(folder: Path) -> Any:
-    from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
 
-    # No folders of kernel specifications: what remains is the native one, this interpreter.
-    specifications = KernelSpecManager(kernel_dirs=[])
-    manager = AsyncKernelManager(kernel_spec_manager=specifications, kernel_name="python3", transport="ipc", log=_LOG)
+    from crmlib.runner import warm
+
+    manager = AsyncKernelManager(
+        kernel_spec_manager=warm.specifications(), kernel_name="python3", transport="ipc", log=_LOG
+    )
     manager.connection_file = str(folder / "kernel.json")
     return manager
 
 
+def warm_up(root: Path) -> None:
+    """Let a fork server import what the kernels of this project will need; see `crmlib.runner.warm`."""
+    from crmlib.runner import warm
+
+    warm.begin(_shared_environment(root), root)
+
+
+def _shared_environment(root: Path) -> dict[str, str]:
+    """The runner's environment, with one fixed hash seed and linear algebra in one thread."""
+    return {**os.environ, **processes.ONE_THREAD, "CRM_PROJECT": str(root), "PYTHONHASHSEED": "0"}
+
+
 def _environment(root: Path, folder: Path, mark: str) -> dict[str, str]:
-    """The runner's environment, without a person's IPython profile and with one fixed hash seed."""
-    own = {
-        "CRM_PROJECT": str(root),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "PYTHONHASHSEED": "0",
-        _MARK: mark,
-    }
-    return {**os.environ, **own}
+    """Environment of one run's kernel, without a person's IPython profile."""
+    return {**_shared_environment(root), "IPYTHONDIR": str(folder / "ipython"), processes.MARK: mark}
 
 
 @contextlib.contextmanager
@@ -301,15 +320,3 @@ def _expire(kernel: Any, expired: threading.Event) -> None:
     if group is not None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
-
-
-def _kill(group: int | None, mark: str) -> None:
-    """Kill the kernel's process group, then what left the group but still carries the run's mark."""
-    if group is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
-    wanted = f"{_MARK}={mark}".encode()
-    for entry in Path("/proc").glob("[0-9]*/environ"):  # Linux; elsewhere the group must do
-        with contextlib.suppress(OSError):
-            if wanted in entry.read_bytes().split(b"\0"):
-                os.kill(int(entry.parent.name), signal.SIGKILL)

@@ -121,6 +121,13 @@ def run_reports(root: Path, wanted: Sequence[Request], display: Lines | Live, *,
     list of dict
         The record of each report, with `outcome`, `exit_code` and `message`.
     """
+    from crmlib.runner.warm import kernels
+
+    with kernels():
+        return _run_each(root, wanted, display, force=force)
+
+
+def _run_each(root: Path, wanted: Sequence[Request], display: Lines | Live, *, force: bool) -> list[Record]:
     from crmlib.runner.shelf import write_shelf
 
     with records.locked(root, "shelf", wait=60):
@@ -211,6 +218,9 @@ def _last_good(root: Path, request: Request, made_of: Inputs) -> Record | None:
 
 
 def _run(root: Path, request: Request, made_of: Inputs, base: Record, display: Lines | Live) -> Record:
+    from crmlib.runner.execution import warm_up
+
+    warm_up(root)  # what kernels need is imported while we import what execution and rendering need
     report = request.report
     began = _now()
     folder = records.run_folder(root, request.publication or report.name, made_of.key or base["held"][-16:], began)

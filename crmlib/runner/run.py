@@ -52,7 +52,12 @@ def made(root: Path, report: Report, folder: Path, record: Record, on_cell: Call
         on_cell=lambda index: on_cell(code.index(index) + 1, len(code)),
     )
     records.write_atomic(output, nbformat.writes(notebook) + "\n")
-    added: Record = {"outcome": account.outcome, "message": account.message}
+    added: Record = {
+        "outcome": account.outcome,
+        "message": account.message,
+        "peak_memory_mib": account.peak_memory,
+        "kernel": account.kernel,
+    }
     if account.cell is not None:
         added["cell"] = _cell(notebook, account.cell)
     if account.outcome != "good":

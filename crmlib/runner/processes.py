@@ -1,0 +1,60 @@
+"""Processes of a run: how much memory they took, and their end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+from pathlib import Path
+
+#: Environment variable by which a run's processes are known.
+MARK = "CRM_RUN"
+
+#: Linear algebra in one thread, warm or cold: sums in one order, so the same bits on every machine.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+
+
+def kill_all(group: int | None, mark: str) -> None:
+    """Kill a process group, then what left the group but still carries the run's mark.
+
+    Parameters
+    ----------
+    group : int or None
+    mark : str
+        Value of `CRM_RUN` in the environment that a process began with.
+    """
+    if group is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+    wanted = f"{MARK}={mark}".encode()
+    for entry in Path("/proc").glob("[0-9]*/environ"):  # Linux; elsewhere the group must do
+        with contextlib.suppress(OSError):
+            if wanted in entry.read_bytes().split(b"\0"):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+
+
+def peak_memory(process: int | None) -> int:
+    """Most memory that a process has held (MiB, shared pages included); 0 where the system does not tell."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+        return int(found[1]) // 1024 if found else 0
+    return 0
+
+
+def write_mark(mark: str) -> None:
+    """Put the mark in the place of one as long in the environment that `/proc` shows of this process.
+
+    A forked process began with the environment of its parent; what it puts into `os.environ`
+    reaches the programs that it starts, but not `/proc`, nor children forked without a program.
+    """
+    with contextlib.suppress(OSError):
+        numbers = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, end = int(numbers[47]), int(numbers[48])  # env_start and env_end of proc(5)
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start)
+            shown = memory.read(end - start)
+            found = re.search(rb"(?:\A|\0)" + f"{MARK}=".encode() + rb"([0-9a-f]*)\0", shown)
+            if found and len(found[1]) == len(mark):
+                memory.seek(start + found.start(1))
+                memory.write(mark.encode())

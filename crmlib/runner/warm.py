@@ -1,0 +1,265 @@
+"""Warm kernels: each forked from a server that has imported the heavy packages.
+
+Starting a kernel and importing pandas, statsmodels and seaborn takes longer than most analyses.
+`WarmProvisioner` is what Jupyter calls a kernel provisioner: registered as `crm-warm`, it starts
+a kernel by asking a server for a fork, and everything else (sockets, signals, shutdown) is as with
+an ordinary kernel. Every run is still a process of its own, which cannot see another's state.
+
+Where forking is not to be had (any system but Linux), where `CRM_COLD_KERNELS` is set, where the
+server may not fork, and for kernels other than this interpreter's, an ordinary kernel is started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from crmlib.runner.forkserver import QUIET
+from crmlib.runner.processes import MARK
+
+NAME = "crm-warm"
+COLD = "CRM_COLD_KERNELS"
+
+_BACKEND = "module://matplotlib_inline.backend_inline"
+_OWN = (MARK, "IPYTHONDIR", "JPY_PARENT_PID", "JPY_SESSION_NAME", "JPY_INTERRUPT_EVENT", "IPY_INTERRUPT_EVENT")
+_NO_MARK = "0" * 16
+_READY_SECONDS = 120
+_MAIN = "from crmlib.runner.forkserver import main; main()"
+
+
+class ForkedProcess:
+    """A forked kernel, with those parts of `subprocess.Popen` that a provisioner uses."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._lines = channel.makefile("r", encoding="utf-8")
+        self._lock = threading.Lock()
+        self.returncode: int | None = None
+        kind, _, number = self._lines.readline().partition(" ")
+        if kind != "pid":
+            raise OSError("the fork server ended; run again, with --cold if it happens twice")
+        self.pid = int(number)
+
+    def poll(self) -> int | None:
+        """Exit status, negative for a signal; None while it runs."""
+        with self._lock:
+            if self.returncode is None and select.select([self._channel], [], [], 0)[0]:
+                self._end()
+            return self.returncode
+
+    def wait(self) -> int:
+        """Exit status, once it has ended."""
+        with self._lock:
+            if self.returncode is None:
+                self._end()
+            return self.returncode or 0
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def _end(self) -> None:
+        kind, _, number = self._lines.readline().partition(" ")
+        # Without a word the server itself has ended, and its kernels with it.
+        self.returncode = int(number) if kind == "exit" else -signal.SIGKILL
+        self._lines.close()
+        self._channel.close()
+
+
+class ForkServer:
+    """The server for kernels of one environment and folder; started at once, ready a little later.
+
+    Parameters
+    ----------
+    environment : mapping of str to str
+        What imports may read, such as `MPLBACKEND` and `PYTHONHASHSEED`.
+    folder : str
+        Where a `matplotlibrc` may lie.
+    """
+
+    def __init__(self, environment: Mapping[str, str], folder: str) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _MAIN, str(theirs.fileno())],
+                env={"MPLBACKEND": _BACKEND} | dict(environment) | QUIET | {MARK: _NO_MARK},
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._control = ours
+        self._lock = threading.Lock()
+        self._state = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why it forks nothing, or "" when all is well; waits until it has imported."""
+        with self._lock:
+            if not self._state:
+                self._control.settimeout(_READY_SECONDS)
+                try:
+                    self._state = self._control.recv(4096).decode().strip() or "it ended"
+                except OSError as error:
+                    self._state = str(error)
+                self._control.settimeout(None)
+        return "" if self._state == "ready" else self._state
+
+    def fork(self, order: Mapping[str, Any]) -> ForkedProcess:
+        """A kernel made by this order: arguments, environment, directory, folder of its sockets.
+
+        Raises
+        ------
+        OSError
+            The server has ended.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs, self._lock:
+            socket.send_fds(self._control, [b"."], [theirs.fileno()])
+        ours.sendall(json.dumps(dict(order)).encode() + b"\n")
+        return ForkedProcess(ours)
+
+    def close(self) -> None:
+        """End it, and kernels that still run."""
+        self._control.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Servers:
+    """The servers of a plan: one for each environment and folder that its kernels have."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._servers: dict[tuple[frozenset[tuple[str, str]], str], ForkServer] = {}
+
+    def server(self, environment: Mapping[str, str], folder: str) -> ForkServer:
+        """The server for kernels of this environment, started when it is not."""
+        shared = {name: value for name, value in environment.items() if name not in _OWN}
+        key = frozenset(shared.items()), folder
+        with self._lock:
+            if key not in self._servers:
+                self._servers[key] = ForkServer(shared, folder)
+            return self._servers[key]
+
+    def close(self) -> None:
+        """End all."""
+        with self._lock:
+            for server in self._servers.values():
+                server.close()
+            self._servers.clear()
+
+
+_open: Servers | None = None
+_lasting = Servers()  # for kernels that are no plan's, such as JupyterLab's: they end with this process
+
+
+class WarmProvisioner(LocalProvisioner):
+    """Starts kernels by forking a server of this interpreter; an ordinary kernel where that cannot be."""
+
+    #: Whether the kernel was forked.
+    forked = False
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        """Start the kernel and return how to reach it."""
+        arguments = _kernel_arguments(cmd)
+        environment = kwargs.get("env")
+        if arguments is None or environment is None or not possible():
+            return await super().launch_kernel(cmd, **kwargs)
+        directory = str(kwargs.get("cwd") or Path.cwd())
+        server = (_open or _lasting).server(environment, directory)
+        trouble = await asyncio.to_thread(lambda: server.trouble)
+        if trouble:
+            self.log.warning("an ordinary kernel is started: of the fork server, %s", trouble)
+            return await super().launch_kernel(cmd, **kwargs)
+        connection = getattr(self.parent, "connection_file", "")
+        order = {
+            "arguments": arguments,
+            "environment": dict(environment),
+            "directory": directory,
+            "folder": str(Path(connection).parent),
+        }
+        forked = await asyncio.to_thread(server.fork, order)
+        self.process: Any = forked
+        self.pid = self.pgid = forked.pid
+        self.cwd = directory
+        self.forked = True
+        return self.connection_info
+
+
+def possible() -> bool:
+    """Whether kernels can be forked here: Linux, and `CRM_COLD_KERNELS` not set."""
+    return sys.platform == "linux" and os.environ.get(COLD, "0") in ("", "0")
+
+
+@contextlib.contextmanager
+def kernels() -> Iterator[None]:
+    """Kernels started within are warm, from one server; it ends with the block, and they with it."""
+    global _open  # the provisioner is made by Jupyter, which hands nothing through
+    if _open is not None:
+        yield
+        return
+    _open = Servers()
+    try:
+        yield
+    finally:
+        ending, _open = _open, None
+        ending.close()
+
+
+def begin(environment: Mapping[str, str], folder: Path) -> None:
+    """Let the server import while the caller does something else; without `kernels`, nothing."""
+    if _open is not None and possible():
+        _open.server(environment, str(folder))
+
+
+class _NativeKernel(KernelSpecManager):
+    """No folders of kernel specifications: what remains is the native one, this interpreter."""
+
+    def get_kernel_spec(self, kernel_name: str) -> Any:
+        found = super().get_kernel_spec(kernel_name)
+        registered = metadata.entry_points(group="jupyter_client.kernel_provisioners", name=NAME)
+        if _open is not None and registered and possible():
+            found.metadata["kernel_provisioner"] = {"provisioner_name": NAME}
+        return found
+
+
+def specifications() -> KernelSpecManager:
+    """The native kernel's specification, warm within `kernels`."""
+    return _NativeKernel(kernel_dirs=[])
+
+
+def _kernel_arguments(command: list[str]) -> list[str] | None:
+    """Arguments of this interpreter's IPython kernel; None when the command starts another program."""
+    if "ipykernel_launcher" not in command or os.path.abspath(command[0]) != os.path.abspath(sys.executable):
+        return None
+    return command[command.index("ipykernel_launcher") + 1 :]
