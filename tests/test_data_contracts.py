@@ -136,6 +136,16 @@ def test_rows_without_a_key_are_not_shown_by_it(frame):
     assert report.faults[0].keys == ()
 
 
+def test_days_that_stand_for_no_date_are_faults(frame):
+    morning = datetime.datetime(1970, 1, 1, 9)
+    days = [datetime.datetime(1970, 1, 1), datetime.datetime(1900, 1, 1), morning, DAY]
+    report = contract_report({"orders": frame(orders(ordered_at=days))})
+    expected = {f"is {day}, which stands for no date": 1 for day in ("1900-01-01", "1970-01-01")}
+    assert {rule: count for (_, rule), count in rules(report).items()} == expected
+    dates = contract_report({"orders": frame(orders(ordered_at=[datetime.date(1970, 1, 1)] * 4))})
+    assert list(rules(dates).values()) == [4]
+
+
 def test_empty_table_is_a_fault_and_one_customer_is_not(frame):
     import pyarrow as pa
 

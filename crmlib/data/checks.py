@@ -19,6 +19,8 @@ View = nw.DataFrame[Any] | nw.LazyFrame[Any]
 #: Instants outside are placeholders or typing errors, not dates of a firm's events.
 FIRST_INSTANT = datetime.datetime(1900, 1, 1)
 LAST_INSTANT = datetime.datetime(2100, 1, 1)
+#: What exports write where there is no date: one such order would be a cohort of its own, decades old.
+NO_INSTANT = (datetime.datetime(1900, 1, 1), datetime.datetime(1970, 1, 1))
 #: Beyond this, a number is no money or cost but an id or a bar code in the wrong column; cents are still exact here.
 LARGEST = 1e13
 #: How exports write an id that is not there.
@@ -234,6 +236,12 @@ def _rules(column: Column, kind: Any, *, returns: bool, last: _Last | None) -> I
         first, after = _bound(FIRST_INSTANT, kind), _bound(LAST_INSTANT, kind)
         outside = f"is before {FIRST_INSTANT.year} or after {LAST_INSTANT.year - 1}"
         yield outside, "leave unknown dates empty", ~gap & ((value < first) | (value >= after))
+        for none in NO_INSTANT:
+            yield (
+                f"is {none:%Y-%m-%d}, which stands for no date",
+                "leave unknown dates empty",
+                value == _bound(none, kind),
+            )
         if last is not None and column.event:
             day_after = datetime.datetime.combine(last.day + datetime.timedelta(days=1), datetime.time())
             remedy = "correct the date, or `as_of` in the folder's source.yml"
