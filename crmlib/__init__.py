@@ -11,6 +11,7 @@ foundation
 data
     load          source -> tables: real data from pinned wheels, a folder, the simulated firm
 topics
+    attribution   which channel brought the customer?                   notebook 01
     cohorts       do customers stay?                                    notebook 02
 presentation
     figures       axes in, axes out

@@ -766,3 +766,258 @@ def test_equal_channels_cannot_be_told_apart_and_unequal_can():
     ].any()
     far = attribution.credit_sample(*tables(("a", 100, 300), ("b", 250, 300)), rng=np.random.default_rng(1))
     assert attribution.paired_comparison(far.channels, far.credit, far.credits, baseline="a")["distinct"].all()
+
+
+# -- money and truth ---------------------------------------------------------------------------
+
+# A firm worth 10 a customer. Sponsorship opens 100 journeys that pay per click closes; it cost 500 and added
+# 80 of them, pay per click 900 and 5. Direct closes 100 others and costs nothing.
+FIRM = tables((["sponsorship", "pay per click"], 100, 300), (["direct"], 100, 500))
+COSTS = pd.DataFrame({"channel": ["direct", "pay per click", "sponsorship"], "cost": [0.0, 900.0, 500.0]})
+INCREMENTS = COSTS.assign(increment=[0, 5, 80])
+ENDS = ["first_touch", "last_touch", "linear"]
+
+
+def test_channel_costs_are_sums_on_every_engine(frame):
+    table = attribution.channel_costs(frame({"channel": ["a", "b", "a", None], "cost": [1.0, 2.0, 0.5, 4.0]}))
+    assert table.to_numpy().tolist() == [["(unknown)", 1, 4.0], ["a", 2, 1.5], ["b", 1, 2.0]]
+    assert attribution.has_costs(frame({"channel": ["a"], "cost": [1.0]}))
+    assert not attribution.has_costs(frame(TOUCHES))
+    with pytest.raises(DataError, match="not finite in 2 rows"):
+        attribution.channel_costs(frame({"channel": ["a", "b", "c"], "cost": [1.0, -2.0, None]}))
+    with pytest.raises(MissingColumnsError, match="touches lacks 'cost'"):
+        attribution.channel_costs(frame(TOUCHES))
+
+
+def test_acquisition_costs_by_hand():
+    """Last touch: pay per click 900 / 100 = 9, sponsorship has nobody, direct is free."""
+    sample = attribution.credit_sample(*FIRM, rule="last_touch", rng=np.random.default_rng(1))
+    table = attribution.acquisition_costs(sample, COSTS, worth=15).set_index("channel")
+    assert list(table.index) == ["sponsorship", "pay per click", "direct"]
+    assert table["cost_per_customer"].tolist() == [np.inf, 9, 0]
+    assert table["verdict"].tolist() == ["loses", "earns", "no cost"]
+    # binomial(1000, .1) customers: 100 ± 1.96 · 9.49
+    assert table.loc["pay per click", "low"] == pytest.approx(900 / 118.6, rel=0.03)
+    assert table.loc["pay per click", "high"] == pytest.approx(900 / 81.4, rel=0.03)
+    verdicts = [
+        attribution.acquisition_costs(sample, COSTS, worth=worth).set_index("channel")["verdict"]["pay per click"]
+        for worth in (5, 9, 20)
+    ]
+    assert verdicts == ["loses", "unclear", "earns"]
+    with pytest.raises(ParameterError, match="worth is 0"):
+        attribution.acquisition_costs(sample, COSTS, worth=0)
+
+
+def test_too_few_conversions_leave_the_verdict_open():
+    sample = attribution.credit_sample(*tables(("a", 20, 20)), rule="linear", rng=np.random.default_rng(1))
+    costs = pd.DataFrame({"channel": ["a"], "cost": [10.0]})
+    assert attribution.acquisition_costs(sample, costs, worth=100)["verdict"].tolist() == ["unclear"]
+
+
+def test_costs_by_rule_lay_the_rules_side_by_side():
+    wide = attribution.costs_by_rule(attribution.credits_by_rule(*FIRM, ENDS), COSTS)
+    assert list(wide.columns) == ["first touch", "last touch", "linear"]
+    assert wide.loc["pay per click"].tolist() == [np.inf, 9, 18]
+    assert wide.loc["sponsorship"].tolist() == [5, np.inf, 10]
+
+
+def test_true_costs_have_wilsons_interval_for_the_number_added():
+    table = attribution.true_acquisition_costs(INCREMENTS, journeys=1_000, worth=10).set_index("channel")
+    assert table["verdict"].to_dict() == {"pay per click": "loses", "sponsorship": "earns", "direct": "no cost"}
+    assert table["cost_per_customer"].to_dict() == {"pay per click": 180, "sponsorship": 6.25, "direct": 0}
+    low, high = wilson_by_root_finding(80, 1_000)
+    assert table.loc["sponsorship", ["high", "low"]].tolist() == pytest.approx([0.5 / low, 0.5 / high], rel=1e-3)
+    nobody = attribution.true_acquisition_costs(INCREMENTS.assign(increment=0), journeys=1_000, worth=10)
+    assert (nobody.loc[nobody["cost"] > 0, "low"] > 10).all()
+    assert np.isinf(nobody.loc[nobody["cost"] > 0, "high"]).all()
+
+
+def wilson_by_root_finding(count, n):
+    """All p that a score test of the count does not reject, on a fine grid."""
+    p = np.linspace(0, 1, 1_000_001)
+    inside = np.abs(count / n - p) <= 1.959964 * np.sqrt(p * (1 - p) / n)
+    return p[inside].min(), p[inside].max()
+
+
+def test_bias_is_credit_minus_truth_in_customers_and_shares():
+    bias = attribution.rule_bias(attribution.credits_by_rule(*FIRM, ENDS), INCREMENTS).set_index(["rule", "channel"])
+    assert bias.loc[("last touch", "pay per click"), ["credit", "increment", "bias"]].tolist() == [100, 5, 95]
+    assert bias.loc[("first touch", "sponsorship"), "share_bias"] == pytest.approx(100 / 200 - 80 / 85)
+
+
+def test_cuts_go_by_cost_per_credited_customer_and_are_judged_by_the_truth():
+    """Half of 1,400 is 700. First touch cuts 700 of pay per click's 900: 5 · 7/9 customers. Last touch cuts all of
+    sponsorship (80) and 200 of pay per click (5 · 2/9). Linear: 18 against 10, as first touch. So does the truth."""
+    table = attribution.misplaced_budget(attribution.credits_by_rule(*FIRM, ENDS), INCREMENTS, cut=0.5, worth=10)
+    lost = table.set_index("rule")["customers_lost"]
+    small, large = 5 * 7 / 9, 80 + 5 * 2 / 9
+    assert lost.to_dict() == pytest.approx(
+        {"the truth": small, "first touch": small, "linear": small, "last touch": large}
+    )
+    assert table.set_index("rule")["lost_profit"]["last touch"] == pytest.approx(10 * (large - small))
+    # shares of last touch: pay per click .5, direct .5; true: 5/85, 80/85
+    misplaced = table.set_index("rule")["misplaced_share"]["last touch"]
+    assert misplaced == pytest.approx((0.5 - 5 / 85 + 0.5 + 80 / 85) / 2)
+    with pytest.raises(ParameterError, match=r"cut is 1\.5"):
+        attribution.misplaced_budget(attribution.credits_by_rule(*FIRM, ENDS), INCREMENTS, cut=1.5, worth=10)
+
+
+def test_holdout_is_newcombes_published_difference():
+    """Newcombe (1998), table II, example a: 56/70 against 48/80, method 10: 0.0524 to 0.3339."""
+    came, stayed = (pd.Series([1] * won + [0] * lost) for won, lost in ((56, 14), (48, 32)))
+    effect = attribution.holdout_effect(came, stayed, journeys=1_000)
+    assert effect["increment"] == pytest.approx(200)
+    assert effect[["low", "high"]].tolist() == pytest.approx([52.4, 333.9], abs=0.06)
+    # score test: z = .2 / √(104/150 · 46/150 · (1/70 + 1/80) · 150/149) = 2.641
+    assert effect["p_value"] == pytest.approx(0.00826, abs=2e-5)
+    none = attribution.holdout_effect(came * 0, stayed * 0, journeys=10)
+    assert (none["increment"], none["p_value"]) == (0, 1)
+    with pytest.raises(DataError, match="one of the two groups is empty"):
+        attribution.holdout_effect(came, stayed.head(0), journeys=10)
+
+
+def test_holdouts_cover_the_simulated_truth():
+    """Sponsorship held out by lot in 60 draws on one firm: the interval holds the increment in about 95 %."""
+    options = {"customers": 2_000, "tables": ("touches", "outcomes")}
+    firm, without = (
+        data.simulate(np.random.default_rng(4), **options, channels_off=off) for off in ((), ("sponsorship",))
+    )
+    added = firm.truth.channel_increments().set_index("channel").loc["sponsorship", "increment"]
+    came, stayed = (to_pandas(part["outcomes"])["conversions"] for part in (firm, without))
+    rng = np.random.default_rng(9)
+    held = []
+    for _ in range(60):
+        lot = rng.random(len(came)) < 0.5
+        effect = attribution.holdout_effect(came[lot], stayed[~lot], journeys=len(came))
+        held.append(effect["low"] <= added <= effect["high"])
+    assert np.mean(held) >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 60)
+
+
+def test_simulated_firm_reconciles_with_its_truth():
+    firm = data.simulate(np.random.default_rng(4), customers=2_000)
+    increments = firm.truth.channel_increments().set_index("channel")
+    costs = attribution.channel_costs(firm["touches"]).set_index("channel")
+    np.testing.assert_allclose(costs["cost"], increments.loc[costs.index, "cost"])
+    table = credits(firm["touches"], firm["outcomes"], rule="last_touch")
+    assert table["conversions"].sum() == firm.rows["customers"] == increments["conversions"].iloc[0]
+    assert table["value"].sum() == pytest.approx(to_pandas(firm["outcomes"])["value"].sum())
+
+
+def test_journeys_until_a_day_leaves_out_those_that_go_on(frame):
+    day = datetime.datetime(2026, 1, 31, 23)
+    later = day + datetime.timedelta(hours=2)
+    touches = frame({"journey_id": [1, 2, 2, 3], "channel": list("abca"), "touched_at": [day, day, later, day]})
+    outcomes = frame({"journey_id": [1, 2, 3, 4], "converted_at": [day, None, later, None]})
+    kept, ends = attribution.journeys_until(touches, outcomes, "2026-01-31")
+    assert frame.same_kind(kept)
+    assert to_pandas(kept)["journey_id"].tolist() == [1]
+    assert sorted(to_pandas(ends)["journey_id"]) == [1, 4]
+    assert attribution.journeys_until(touches, outcomes, "")[0] is touches
+    with pytest.raises(ParameterError, match="these touches have no times; leave as_of empty"):
+        attribution.journeys_until(frame(TOUCHES), outcomes, "2026-01-31")
+
+
+# -- conclusions -------------------------------------------------------------------------------
+
+
+def priced(*rows):
+    names = ["channel", "cost", "customers", "cost_per_customer", "low", "high", "verdict"]
+    return pd.DataFrame(rows, columns=names)
+
+
+GOOD = ("mail", 10.0, 5, 2.0, 1.5, 3.0, "earns")
+BAD = ("clicks", 90.0, 3, 30.0, 20.0, 60.0, "loses")
+OPEN = ("radio", 50.0, 5, 10.0, 5.0, 20.0, "unclear")
+NOBODY = ("fairs", 40.0, 0, np.inf, 25.0, np.inf, "loses")
+FREE = ("direct", 0.0, 9, 0.0, 0.0, 0.0, "no cost")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (
+            [BAD, GOOD, FREE],
+            "90 % of the budget goes to channels that do not earn it, clicks: a customer really added by clicks costs "
+            "USD 30.00 (95 % interval USD 20.00 to USD 60.00), against the USD 10.00 that one is worth; end them",
+        ),
+        ([NOBODY, BAD, GOOD], "fairs and clicks: a customer really added by clicks costs USD 30.00"),
+        ([NOBODY, GOOD], "fairs costs USD 40 and has no customer really added, so at least USD 25.00 each"),
+        ([OPEN, GOOD], "no paid channel is shown to lose its budget, and radio cannot be told either way"),
+        ([GOOD, FREE], "every paid channel earns its budget: a customer really added by mail costs USD 2.00"),
+    ],
+)
+def test_the_answer_takes_its_direction_from_the_verdicts(rows, words):
+    finding = attribution.conclusions.answer(priced(*rows), worth=10, currency="USD", where="the firm")
+    assert words in finding.sentence
+
+
+def test_the_answer_by_a_rule_says_whose_credit_it_is_and_asks_for_a_test():
+    answer = attribution.conclusions.answer
+    options = {"worth": 10, "currency": "USD", "where": "source shop", "by": "last touch"}
+    lost = answer(priced(BAD, GOOD), **options).sentence
+    assert "a customer credited by last touch to clicks" in lost
+    assert "hold them out at random" in lost
+    assert "may have come anyway" in answer(priced(GOOD), **options).sentence
+    with pytest.raises(DataError, match="no channel of source shop costs anything"):
+        answer(priced(FREE), **options)
+
+
+def test_overpaid_names_both_ends():
+    bias = attribution.rule_bias(attribution.credits_by_rule(*FIRM, ENDS), INCREMENTS)
+    finding = attribution.conclusions.overpaid(bias[bias["channel"] != "direct"], "last touch", where="the firm")
+    assert finding.sentence == (
+        "On the firm last touch credits pay per click with 100 customers, of whom it added 5, and sponsorship with 0, "
+        "though it added 80."
+    )
+    assert finding.value == 95
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        ((10, -5, 25), "fewer than the 90 that would pay for it; that refutes the 100 that last touch"),
+        ((120, 95, 145), "more than the 90 that would pay for it; that agrees with the 100"),
+        ((170, 150, 190), "more than the 90 that would pay for it; that exceeds the 100"),
+        ((80, 50, 110), "leaves open whether they are the 90 that would pay for it; that agrees with the 100"),
+    ],
+)
+def test_holdout_refutes_agrees_or_exceeds(effect, words):
+    row = pd.Series(dict(zip(["increment", "low", "high"], effect, strict=True)))
+    finding = attribution.conclusions.holdout(
+        row, channel="clicks", claimed=100, rule="last touch", cost=900, currency="USD", worth=10
+    )
+    assert words in finding.sentence
+
+
+def test_cut_names_the_worst_and_the_best_rule():
+    credited = attribution.credits_by_rule(*FIRM, ENDS)
+    ranking = attribution.misplaced_budget(credited, INCREMENTS, cut=0.5, worth=10)
+    sentence = attribution.conclusions.cut(ranking, cut=0.5, currency="USD", where="the firm").sentence
+    assert (
+        "where last touch finds customers dearest loses 81 customers (USD 772 of profit more than need be)" in sentence
+    )
+    assert "where first touch does 4, and where the truth does 4" in sentence
+    same = attribution.misplaced_budget(credited, INCREMENTS, cut=0, worth=10)
+    assert "by any rule 0 customers" in attribution.conclusions.cut(same, cut=0, currency="USD", where="it").sentence
+
+
+def test_leader_is_ahead_or_cannot_be_told_apart():
+    for counts, words in (((100, 104), "cannot be told apart from that of a"), ((100, 250), "ahead of a")):
+        journeys = [(name, won, 300) for name, won in zip("ab", counts, strict=True)]
+        sample = attribution.credit_sample(*tables(*journeys), rule="linear", rng=np.random.default_rng(1))
+        finding = attribution.conclusions.leader(sample, where="source shop")
+        assert words in finding.sentence
+        assert finding.value == pytest.approx(counts[1] / sum(counts), rel=1e-4)
+    alone = attribution.credit_sample(*tables(("a", 40, 0)), rule="linear", rng=np.random.default_rng(1))
+    assert attribution.conclusions.leader(alone, where="it").sentence.endswith(
+        "100.0 % (95 % interval 100.0 % to 100.0 %)."
+    )
+    never = attribution.credit_sample(*tables(("a", 0, 40)), rule="linear", rng=np.random.default_rng(1))
+    assert attribution.conclusions.leader(never, where="it").value is None
+
+
+def test_disagreement_names_the_channel_and_both_rules():
+    finding = attribution.conclusions.disagreement(attribution.credits_by_rule(*FIRM, ENDS), where="the firm")
+    assert "by 50.0 points, from 0.0 % of conversions" in finding.sentence
+    with pytest.raises(DataError, match="no journey with a touch converted"):
+        attribution.share_table(attribution.credits_by_rule(*tables(("a", 0, 3)), ENDS))

@@ -9,6 +9,7 @@ import functools
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -21,6 +22,18 @@ pytestmark = pytest.mark.data
 
 #: Parameters of the second run, by lesson.
 CONTRASTS = {
+    "01_attribution": {
+        "source": "simulated",
+        "engine": "polars",
+        "as_of": "2025-06-30",
+        "seed": 3,
+        "rule": "linear",
+        "order": 2,
+        "half_life": 3.0,
+        "worth": 1.5,
+        "cut": 0.6,
+        "level": 0.8,
+    },
     "02_cohorts": {
         "source": "cdnow_sample",
         "engine": "polars",
@@ -32,6 +45,17 @@ CONTRASTS = {
         "margin_rate": 0.8,
         "level": 0.8,
     },
+}
+CONTRASTS["04_profitability"] = {
+    "engine": "duckdb",
+    "as_of": "2001-02-14",
+    "judge_from": "2000-12-20",
+    "cost_per_order": 120.0,
+    "cost_per_line": 0.0,
+    "avoidable_share": 0.9,
+    "fixed_cost_a_day": 15000.0,
+    "best_share": 0.2,
+    "level": 0.9,
 }
 
 
@@ -103,3 +127,46 @@ def test_cohorts_at_the_contrast_are_what_pandas_counts(contrasted):
     assert found["revenue_per_customer_quarter_2"].value == pytest.approx(spent, rel=1e-4)
     assert found["acquisition_cost_ceiling_quarter_2"].value == pytest.approx(0.8 * spent, rel=1e-4)
     assert "only one cohort" in found["returned_by_quarter_2"].sentence
+
+
+def test_attribution_at_the_contrast_is_what_pandas_counts(contrasted):
+    options, found = CONTRASTS["01_attribution"], contrasted("01_attribution")
+    firm = data.simulate(np.random.default_rng(options["seed"]), customers=20_000, tables=("touches", "outcomes"))
+    last = firm["touches"].sort_values(["journey_id", "position"]).groupby("journey_id")["channel"].last()
+    won = firm["outcomes"].set_index("journey_id")["conversions"]
+    credited = last[won[won > 0].index].value_counts()
+    added = firm.truth.channel_increments().set_index("channel")
+    assert found["overpaid_by_last_touch"].value == credited["pay per click"] - added.loc["pay per click", "increment"]
+    price = added.loc["pay per click", "cost"] / added.loc["pay per click", "increment"]
+    assert found["cost_per_customer"].value == pytest.approx(price, rel=1e-4)
+
+    touches, outcomes = (data.load("simulated")[name] for name in ("touches", "outcomes"))
+    late = touches.loc[touches["touched_at"] >= "2025-07-01", "journey_id"]
+    ends = outcomes[~outcomes["journey_id"].isin(late) & ~(outcomes["converted_at"] >= "2025-07-01")]
+    part = touches[touches["journey_id"].isin(ends.loc[ends["conversions"] > 0, "journey_id"])]
+    share = (1 / part.groupby("journey_id")["channel"].transform("size")).groupby(part["channel"]).sum()
+    assert found["largest_share_linear"].value == pytest.approx(share.max() / share.sum(), rel=1e-4)
+    assert f"linear gives {share.idxmax()} the largest share" in found["largest_share_linear"].sentence
+
+
+def test_profitability_at_the_contrast_is_what_pandas_adds_up(contrasted):
+    options, found = CONTRASTS["04_profitability"], contrasted("04_profitability")
+    orders = to_pandas(data.load("ta_feng")["orders"])
+    orders = orders[orders["ordered_at"] < pd.Timestamp(options["as_of"]) + pd.Timedelta(days=1)]
+    avoidable = options["avoidable_share"] * options["cost_per_order"]
+    orders["margin"] = orders["amount"] - orders["cost"] - avoidable
+    later = orders["ordered_at"] >= pd.Timestamp(options["judge_from"])
+    first, second = (part.groupby("customer_id")["margin"].sum() for part in (orders[~later], orders[later]))
+    losers = first.index[first < 0]
+    gain = -second.reindex(losers).fillna(0).sum()
+    finding = found["gain_from_letting_go"]
+    assert finding.value == pytest.approx(gain, rel=1e-4)
+    said = (
+        "would have saved" if finding.low > 0 else "Do not let them go" if finding.high < 0 else "cannot be told apart"
+    )
+    assert said in finding.sentence
+    assert f"the {len(losers):,} customers" in finding.sentence
+    whole = orders.groupby("customer_id")["margin"].sum()
+    assert found["unprofitable_share"].value == pytest.approx((whole < 0).mean(), rel=1e-4)
+    seen = second.index.intersection(losers)
+    assert found["negative_again_share"].value == pytest.approx((second[seen] < 0).mean(), rel=1e-4)

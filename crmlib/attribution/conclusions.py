@@ -96,7 +96,7 @@ def cut(ranking: pd.DataFrame, *, cut: float, currency: str, where: str) -> Find
         As `misplaced_budget` gives it.
     """
     rules = ranking[ranking["rule"] != TRUTH]
-    best, worst = rules.iloc[0], rules.iloc[-1]
+    best, worst = rules.iloc[0], rules[rules["customers_lost"] == rules["customers_lost"].max()].iloc[0]
     truth = ranking.loc[ranking["rule"] == TRUTH, "customers_lost"].item()
     if best["customers_lost"] == worst["customers_lost"]:
         said = f"by any rule {count(best['customers_lost'])} customers are lost"
@@ -184,9 +184,10 @@ def disagreement(credits: pd.DataFrame, *, where: str) -> Finding:
             "widest_spread", None, "share", f"On {where} there are no conversions on which rules could differ."
         )
     row = wide.iloc[int(np.nanargmax(spread.to_numpy()))]
+    ends = f"{percent(row.min())} of conversions ({row.idxmin()}) to {percent(row.max())} ({row.idxmax()})"
     sentence = (
-        f"On {where} the choice of rule moves {row.name} from {percent(row.min())} of conversions ({row.idxmin()}) "
-        f"to {percent(row.max())} ({row.idxmax()}): the rule is a decision, not a measurement."
+        f"On {where} the choice of rule moves {row.name} by {100 * spread.max():.1f} points, from {ends}: "
+        "a rule is a choice, not a measurement."
     )
     return Finding("widest_spread", spread.max(), "share", sentence)
 

@@ -13,7 +13,7 @@ from crmlib.attribution.paths import Paths
 from crmlib.attribution.positional import Rule
 from crmlib.attribution.reading import read
 from crmlib.attribution.rules import markov, rule_of, scaled
-from crmlib.errors import ParameterError
+from crmlib.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,10 +139,19 @@ def share_table(credits: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Rows are channels, columns rules in their order; 0-1, missing where there are no conversions.
+        Rows are channels, columns rules in their order; 0-1.
+
+    Raises
+    ------
+    DataError
+        There are no conversions, so no shares of them.
     """
+    if credits.empty or credits["share"].isna().all():
+        raise DataError(
+            "no journey with a touch converted: there is nothing to credit; take a later as_of or more data"
+        )
     wide = credits.pivot(index="channel", columns="rule", values="share")[list(credits["rule"].unique())]
-    order = wide.mean(axis=1).fillna(0.0).sort_values(ascending=False, kind="stable").index
+    order = wide.mean(axis=1).sort_values(ascending=False, kind="stable").index
     return wide.loc[order].rename_axis(columns=None)
 
 

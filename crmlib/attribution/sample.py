@@ -73,10 +73,12 @@ class CreditSample:
 
     def _ends(self, draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Percentile interval of each channel; missing for those with too few converting journeys."""
-        if not len(draws):
-            return np.empty(0), np.empty(0)
-        ends = np.nanquantile(np.where(np.isfinite(draws), draws, np.nan), [(1 - level) / 2, (1 + level) / 2], axis=1)
-        low, high = np.where(self.too_few, np.nan, ends)
+        ends = np.full((2, len(draws)), np.nan)
+        usable = ~self.too_few & np.isfinite(draws).any(axis=1)
+        if usable.any():
+            kept = np.where(np.isfinite(draws[usable]), draws[usable], np.nan)
+            ends[:, usable] = np.nanquantile(kept, [(1 - level) / 2, (1 + level) / 2], axis=1)
+        low, high = ends
         return low, high
 
 

@@ -6,7 +6,8 @@ instead of calling `crmlib.attribution`.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from crmlib.exercises.checking import exercise
@@ -21,8 +22,8 @@ from crmlib.frames import to_pandas
 )
 def closer_as_opener(touches: Any, outcomes: Any) -> float:
     """Count conversions by the first and by the last channel of each journey."""
-    first: Counter[str] = Counter()
-    last: Counter[str] = Counter()
+    first: defaultdict[str, float] = defaultdict(float)
+    last: defaultdict[str, float] = defaultdict(float)
     for path, won, _ in _journeys(touches, outcomes):
         first[path[0]] += won
         last[path[-1]] += won
@@ -39,7 +40,7 @@ def closer_as_opener(touches: Any, outcomes: Any) -> float:
 )
 def removal_of_two(touches: Any, outcomes: Any) -> float:
     """Let walkers flow through the chain until nearly none is left, with and without the channels."""
-    flows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    flows: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     names = set()
     for path, won, lost in _journeys(touches, outcomes):
         names.update(path)
@@ -60,7 +61,7 @@ def removal_of_two(touches: Any, outcomes: Any) -> float:
 )
 def denied_customers(touches: Any, outcomes: Any, increments: Any) -> float:
     """Sum of increment minus last-touch count where that is positive."""
-    last: Counter[str] = Counter()
+    last: defaultdict[str, float] = defaultdict(float)
     for path, won, _ in _journeys(touches, outcomes):
         last[path[-1]] += won
     table = to_pandas(increments)
@@ -79,7 +80,7 @@ def _journeys(touches: Any, outcomes: Any) -> list[tuple[list[str], float, float
     return [(paths[journey], float(won), float(lost)) for journey, won, lost in rows if journey in paths]
 
 
-def _won(flows: dict[str, Counter[str]], removed: set[str]) -> float:
+def _won(flows: Mapping[str, Mapping[str, float]], removed: set[str]) -> float:
     """Share of walkers that convert, those who come to a removed channel being lost."""
     at, won = {"(start)": 1.0}, 0.0
     while sum(at.values()) > 1e-9:
