@@ -13,6 +13,7 @@ data
 topics
     attribution   which channel brought the customer?                   notebook 01
     cohorts       do customers stay?                                    notebook 02
+    profitability which customers lose money, and should they go?       notebook 04
 presentation
     figures       axes in, axes out
     widgets       interactive sections

@@ -388,15 +388,15 @@ def test_few_customers_get_no_bootstrap():
 
 
 def test_share_of_unprofitable_has_wilsons_interval():
-    """By the formula for 20 of 100 at z = 1.96: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)."""
-    found = profitability.unprofitable([-2.0] * 20 + [0.0] * 5 + [3.0] * 75, rng=np.random.default_rng(1))
-    z, p, n = 1.959964, 0.2, 100
+    """By the formula for 40 of 200 at z = 1.96: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)."""
+    found = profitability.unprofitable([-2.0] * 40 + [0.0] * 10 + [3.0] * 150, rng=np.random.default_rng(1))
+    z, p, n = 1.959964, 0.2, 200
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     ends = [(p + z**2 / (2 * n) + side * half) / (1 + z**2 / n) for side in (-1, 1)]
     assert [found.low, found.high] == pytest.approx(ends, abs=1e-6)
-    assert found.loss == -40
-    # Each of 100 draws is a loss of 2 with probability .2: the sum has the standard deviation 2 √(100 · .16) = 8.
-    assert found.loss_high - found.loss_low == pytest.approx(2 * 1.96 * 8, rel=0.1)
+    assert found.loss == -80
+    # Each of 200 draws is a loss of 2 with probability .2: the sum has the standard deviation 2 √(200 · .16).
+    assert found.loss_high - found.loss_low == pytest.approx(2 * 1.96 * 2 * np.sqrt(32), rel=0.1)
 
 
 # -- two periods -------------------------------------------------------------------------------
@@ -573,11 +573,21 @@ def test_break_even_refuses_a_muddle():
     rng = np.random.default_rng(1)
     with pytest.raises(DataError, match="1 customers are let go and among the best; take fewer best"):
         profitability.poaching_break_even([1, 2], fired=[1, 0], best=[1, 0], rng=rng)
-    with pytest.raises(DataError, match="nobody is among the best"):
-        profitability.poaching_break_even([1, 2], fired=[1, 0], best=[0, 0], rng=rng)
     nobody = profitability.poaching_break_even([1, 2], fired=[0, 0], best=[0, 1], rng=rng)
     assert nobody.gain == 0
     assert np.isnan(nobody.risk)
+    everybody = profitability.poaching_break_even([-1, -2], fired=[1, 1], best=[0, 0], rng=rng)
+    assert (everybody.gain, everybody.at_stake, everybody.risk) == (3, 0, 1)
+    table = profitability.break_even_table(everybody)
+    assert table["estimate"].tolist() == [3, 0, 1]
+
+
+def test_each_break_even_interval_needs_thirty_customers():
+    margin, rng = np.arange(100.0), np.random.default_rng(1)
+    few, many = np.arange(100) < 20, np.arange(100) >= 60
+    found = profitability.poaching_break_even(margin, fired=few, best=many, rng=rng)
+    assert np.isnan([found.gain_low, found.risk_low]).all()
+    assert found.at_stake_low < found.at_stake < found.at_stake_high
 
 
 def test_the_best_are_the_highest_share_rounded_up():
@@ -585,6 +595,227 @@ def test_the_best_are_the_highest_share_rounded_up():
     assert profitability.best_customers([2, 2, 2], 1 / 3).tolist() == [True, False, False]
     with pytest.raises(ParameterError, match="share of best customers is 10"):
         profitability.best_customers([1], 10)
+
+
+def test_gain_curve_promises_minus_the_worst_and_judges_minus_their_next():
+    """Worst first −4, −1, 2, 9: promised 4, 5, 3, −6. Next period 1, −2, 3, 4: judged −1, 1, −2, −6."""
+    pairs = pair({"a": -4, "b": -1, "c": 2, "d": 9}, {"a": 1, "b": -2, "c": 3, "d": 4})
+    table = profitability.gain_curve(pairs, shares=[0, 0.25, 0.5, 0.75, 1], rng=np.random.default_rng(1))
+    assert table["promised"].tolist() == [0, 4, 5, 3, -6]
+    assert table["gain"].tolist() == [0, -1, 1, -2, -6]
+    assert table["low"].isna().all()
+
+
+def test_cost_sensitivity_chooses_the_losers_anew():
+    """Gross 10 and 2, avoidable 4 each: at factor 1 the second has −2 and then −4 + 1; at 3 both are below 0."""
+    before = pd.DataFrame({"customer_id": [1, 2], "gross_margin": [10.0, 2.0], "avoidable_cost": [4.0, 4.0]})
+    after = pd.DataFrame({"customer_id": [1, 2], "gross_margin": [8.0, 1.0], "avoidable_cost": [4.0, 4.0]})
+    before, after = (table.assign(contribution=0.0) for table in (before, after))
+    table = profitability.cost_sensitivity(before, after, factors=[0, 1, 3], rng=np.random.default_rng(1))
+    assert table["customers"].tolist() == [0, 1, 2]
+    assert table["claimed"].tolist() == [0, 2, 12]
+    assert table["gain"].tolist() == [0, 3, 15]
+    assert table["low"].isna().all()
+    with pytest.raises(ParameterError, match="a factor is -1; give 0 or more"):
+        profitability.cost_sensitivity(before, after, factors=[-1], rng=np.random.default_rng(1))
+
+
+def test_the_statement_per_hundred_of_revenue():
+    table = margins({"orders": pd.DataFrame(ORDERS), "order_lines": pd.DataFrame(LINES)}, COSTS[:2])
+    hundred = profitability.per_hundred(profitability.income_statement(table, ["earn", "lose", "lose"]))
+    # Ann: 60, −10, −4, −4 and 42 of 150; Bob and Cleo: −5, −10, −4, −4 and −23 of 30.
+    assert hundred["earn"].tolist() == pytest.approx([40, -20 / 3, -8 / 3, -8 / 3, 28])
+    assert hundred["lose"].tolist() == pytest.approx([-50 / 3, -100 / 3, -40 / 3, -40 / 3, -230 / 3])
+
+
+# -- the period that judges --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "day"),
+    [
+        ("2000-11-01", "2001-02-28", "2001-01-01"),  # the middle is 31 December
+        ("2024-07-01", "2025-12-31", "2025-04-01"),
+        ("2026-01-05", "2026-01-20", "2026-01-13"),  # no first of a month inside
+        ("2026-01-05", "2026-01-06", "2026-01-06"),
+    ],
+)
+def test_the_second_period_begins_with_the_month_nearest_the_middle(frame, first, last, day):
+    orders = frame({"ordered_at": [datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)]})
+    assert str(profitability.judging_day(orders)) == day
+    assert str(profitability.judging_day(orders, chosen=last)) == last
+    with pytest.raises(ParameterError, match=f"give a day after {first} and up to {last}"):
+        profitability.judging_day(orders, chosen=first)
+
+
+def test_two_periods_need_two_days():
+    day = pd.DataFrame({"ordered_at": pd.to_datetime(["2026-01-05"])})
+    with pytest.raises(DataError, match="two periods need at least two days"):
+        profitability.judging_day(day)
+    with pytest.raises(DataError, match="there are no orders"):
+        profitability.judging_day(day.head(0))
+
+
+# -- against the truth -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def firm():
+    tables = data.simulate(
+        np.random.default_rng(5), customers=20_000, programme=False, tables=("customers", "orders", "costs")
+    )
+    cut = profitability.judging_day(tables["orders"], as_of=tables.as_of)
+    spans = ({"as_of": cut - datetime.timedelta(days=1)}, {"since": cut})
+    pairs = profitability.paired_margins(*(margins(tables, None, **span) for span in spans))
+    return tables, pairs, profitability.true_margins(tables.truth, start=cut, end=tables.as_of)
+
+
+def test_margins_of_the_next_period_are_those_the_truth_expects(firm):
+    """z = Σ(realised − expected) / √Σ(realised − expected)², for groups chosen on the first period alone."""
+    _, pairs, true = firm
+    known = pairs.merge(true, on="customer_id", validate="1:1")
+    assert len(known) == len(pairs)
+    error = known["after"] - known["expected"]
+    for chosen in (known["before"] < 0, known["before"] > 0, known["before"] > known["before"].quantile(0.9)):
+        assert abs(error[chosen].sum() / np.sqrt((error[chosen] ** 2).sum())) < 3.3
+
+
+def test_the_selecting_period_overstates_the_gain_and_the_next_holds_the_truth(firm):
+    _, pairs, true = firm
+    gains, shares = profitability.selection_truth(pairs, true, level=0.999, rng=np.random.default_rng(1))
+    assert gains.loc["promised", "gain"] > 5 * gains.loc["true", "gain"] > 0
+    assert gains.loc["judged", "low"] < gains.loc["true", "gain"] < gains.loc["judged", "high"]
+    assert gains.loc["promised", "gain"] == pytest.approx(-pairs["before"].clip(upper=0).sum())
+    assert 0.3 < shares["lose by nature"] < 0.7
+    assert 0.02 < shares["could be poached"] < 0.3
+
+
+def test_contributions_of_the_firm_add_up_by_hand(firm):
+    tables, _, _ = firm
+    orders, rate = tables["orders"], dict(zip(tables["costs"]["driver"], tables["costs"]["rate"], strict=True))
+    avoidable = len(orders) * rate["orders"]
+    avoidable += sum(orders[name].sum() * rate[name] for name in ("lines", "deliveries", "returns", "service_calls"))
+    table = margins(tables, None)
+    assert table["contribution"].sum() == pytest.approx((orders["amount"] - orders["cost"]).sum() - avoidable)
+    assert table["allocated_premises and systems"].sum() == pytest.approx(orders["amount"].sum() * rate["amount"])
+    # Whole days, the first included: at most a day a customer from the exact time.
+    exact = tables.truth.observed_days.sum() / 30 * rate["months"]
+    assert table["allocated_account administration"].sum() == pytest.approx(exact, abs=20_000 / 30 * rate["months"])
+
+
+def test_a_firm_with_a_programme_is_refused(firm):
+    truth = data.simulate(np.random.default_rng(1), customers=300).truth
+    with pytest.raises(ParameterError, match="simulate it with programme=False"):
+        profitability.true_margins(truth, start=datetime.date(2025, 1, 1), end=datetime.date(2025, 6, 30))
+
+
+# -- conclusions -------------------------------------------------------------------------------
+
+
+def broken_even(gain, low, high, risk=0.1, fired=50):
+    ends = {"at_stake": 100.0, "at_stake_low": 90.0, "at_stake_high": 110.0, "risk": risk, "level": 0.95}
+    ends |= {"risk_low": 0.8 * risk, "risk_high": min(1, 1.2 * risk)}
+    return profitability.BreakEven(fired=fired, best=10, gain=gain, gain_low=low, gain_high=high, **ends)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            broken_even(10.0, 5.0, 15.0),
+            "would have saved EUR 10.00 in the 30 days after (95 % interval of the gain EUR 5",
+        ),
+        (broken_even(10.0, 5.0, 15.0), "worth it as long as less than 10.0 % of the best customers' margin leaves"),
+        (broken_even(900.0, 500.0, 1500.0, risk=1.0), "worth it even if all the best customers left"),
+        (broken_even(-10.0, -15.0, -5.0), "Do not let them go: without the 50 customers (25.0 %) who lost money"),
+        (broken_even(-10.0, -15.0, -5.0), "profit would have been EUR 10.00 lower"),
+        (broken_even(2.0, -5.0, 9.0), "EUR 2.00 higher in the 30 days after"),
+        (broken_even(2.0, -5.0, 9.0), "cannot be told apart from no difference"),
+        (
+            broken_even(-2.0, np.nan, np.nan, fired=1),
+            "the 1 customer (0.5 %) who lost money in the first period would have",
+        ),
+        (broken_even(0.0, 0.0, 0.0, fired=0), "there is nobody to let go"),
+    ],
+)
+def test_the_answer_takes_its_direction_from_the_interval(found, words):
+    finding = profitability.conclusions.answer(found, customers=200, days=30, currency="EUR")
+    assert words in finding.sentence
+    assert finding.value == found.gain
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            broken_even(10.0, 5.0, 15.0),
+            "a mistake once 10.0 % (95 % interval 8.0 % to 12.0 %) of the margin of the best 20 %",
+        ),
+        (
+            broken_even(-10.0, -15.0, -5.0, risk=0.0),
+            "gains nothing: of the margin of the best 20 % of customers, 0.0 % may",
+        ),
+        (broken_even(900.0, 500.0, 1500.0, risk=1.0), "Even the loss of 100.0 % of the margin"),
+        (broken_even(0.0, 0.0, 0.0, fired=0), "Nobody is let go"),
+    ],
+)
+def test_poaching_says_how_much_of_the_best_may_leave(found, words):
+    assert words in profitability.conclusions.poaching(found, best_share=0.2).sentence
+
+
+def test_why_names_the_larger_difference():
+    lines = ["revenue", "gross_margin", "contribution"]
+    goods = pd.DataFrame({"earn": [100, 30, 20], "lose": [100, 5, -10]}, index=lines)  # 25 of goods, 5 of service
+    service = pd.DataFrame({"earn": [100, 30, 20], "lose": [100, 28, -10]}, index=lines)  # 2 and 28
+    assert "what they buy, more than how they are served, sets" in profitability.conclusions.why(goods).sentence
+    assert "take 38.0 of avoidable service" in profitability.conclusions.why(service).sentence
+    assert "how they are served, more than what they buy, sets" in profitability.conclusions.why(service).sentence
+    assert profitability.conclusions.why(goods[["earn"]]).value is None
+    assert profitability.conclusions.why(0 * goods).value is None
+
+
+def test_the_other_findings_say_their_numbers():
+    say, rng = profitability.conclusions, np.random.default_rng(1)
+    peak = profitability.whale_peak([10, -5, 15])
+    assert (
+        "peaks at 125.0 % of the total contribution: the best 66.7 %"
+        in say.whale(peak, total=20, currency="EUR").sentence
+    )
+    assert (
+        "as a whole lose money (EUR -3.00)"
+        in say.whale(profitability.whale_peak([-3]), total=-3, currency="EUR").sentence
+    )
+    found = profitability.unprofitable([-2.0] * 40 + [3.0] * 60, rng=rng)
+    assert "40 of 100 customers, 40.0 %" in say.unprofitable(found, currency="EUR").sentence
+    lost = profitability.loss_persistence(pair({"a": -1, "b": -2}, {"a": 6, "b": -1}), rng=rng)
+    assert "Of the 2 who lost money and came again, 50.0 %" in say.persistence(lost, currency="EUR").sentence
+    assert "from EUR -3.00 to EUR 5.00" in say.persistence(lost, currency="EUR").sentence
+    curve, spiral = profitability.firing_curve(LOADED), profitability.death_spiral(LOADED)
+    finding = say.allocated(curve, spiral, negative=2, currency="EUR")
+    assert "by EUR +25.00, in truth by EUR -5.00" in finding.sentence
+    assert "the rule applied once leaves a profit of EUR 0.00 and 2 customers" in finding.sentence
+    free = LOADED.assign(allocated_cost=0.0, full_margin=LOADED["contribution"])
+    finding = say.allocated(
+        profitability.firing_curve(free), profitability.death_spiral(free), negative=1, currency="EUR"
+    )
+    assert finding.sentence == "No cost is allocated: 1 customer below zero, however the cost is read."
+    groups = pd.DataFrame(
+        {"group": [1, 2], "before": [-9.0, 3.0], "after": [-1.0, 2.0], "low": [-2.0, 1.0], "high": [0.5, 3]}
+    )
+    assert "cannot be told apart from nothing" in say.lowest_group(groups, currency="EUR").sentence
+    assert "less than it cost" in say.lowest_group(groups.assign(high=-0.5), currency="EUR").sentence
+    risen = profitability.rise(
+        pair({"a": 1, "b": 2, "c": 3, "d": 4}, {"a": 9, "c": 1, "d": 5}), groups=2, lowest=1, highest=1
+    )
+    sentence = say.potential(risen, lowest="lowest half", highest="highest half", currency="EUR").sentence
+    assert "Of the lowest half of customers 50.0 %" in sentence
+    assert "against 0.0 % of the others; these 1 brought EUR 9.00, the whole group EUR 9.00." in sentence
+    gains = pd.DataFrame(
+        {"gain": [9.0, 2.0, 3.0], "low": [np.nan, 1, np.nan], "high": [np.nan, 4, np.nan]},
+        index=["promised", "judged", "true"],
+    )
+    assert "the truth is EUR 3.00, inside the interval" in say.truth(gains, currency="EUR").sentence
+    assert "but the truth is EUR 3.00, outside" in say.truth(gains.assign(high=2.5), currency="EUR").sentence
 
 
 # -- published numbers -------------------------------------------------------------------------

@@ -16,14 +16,8 @@ Subramanian, U., Raju, J. S., & Zhang, Z. J. (2014), The strategic value of high
 from crmlib.profitability import conclusions
 from crmlib.profitability.activities import Activity, activities
 from crmlib.profitability.drivers import driver_quantities
-from crmlib.profitability.firing import (
-    BreakEven,
-    best_customers,
-    death_spiral,
-    firing_curve,
-    poaching_break_even,
-)
-from crmlib.profitability.margin import customer_margin, income_statement
+from crmlib.profitability.firing import death_spiral, firing_curve
+from crmlib.profitability.margin import customer_margin, income_statement, per_hundred
 from crmlib.profitability.migration import Rise, migration_matrix, quantile_groups, rise
 from crmlib.profitability.periods import (
     Persistence,
@@ -32,8 +26,15 @@ from crmlib.profitability.periods import (
     paired_margins,
     regression_to_mean,
 )
+from crmlib.profitability.poaching import (
+    BreakEven,
+    best_customers,
+    break_even_table,
+    gain_curve,
+    poaching_break_even,
+)
 from crmlib.profitability.sensitivity import cost_sensitivity
-from crmlib.profitability.truth import true_margins
+from crmlib.profitability.truth import selection_truth, true_margins
 from crmlib.profitability.whale import (
     Unprofitable,
     WhalePeak,
@@ -52,21 +53,25 @@ __all__ = [
     "WhalePeak",
     "activities",
     "best_customers",
+    "break_even_table",
     "conclusions",
     "cost_sensitivity",
     "customer_margin",
     "death_spiral",
     "driver_quantities",
     "firing_curve",
+    "gain_curve",
     "income_statement",
     "judging_day",
     "loss_persistence",
     "migration_matrix",
     "paired_margins",
+    "per_hundred",
     "poaching_break_even",
     "quantile_groups",
     "regression_to_mean",
     "rise",
+    "selection_truth",
     "true_margins",
     "unprofitable",
     "whale_band",

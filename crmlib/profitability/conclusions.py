@@ -11,9 +11,9 @@ from crmlib.findings import Finding, between, count, money, percent, verdict
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crmlib.profitability.firing import BreakEven
     from crmlib.profitability.migration import Rise
     from crmlib.profitability.periods import Persistence
+    from crmlib.profitability.poaching import BreakEven
     from crmlib.profitability.whale import Unprofitable, WhalePeak
 
 
@@ -34,7 +34,7 @@ def answer(found: BreakEven, *, customers: int, days: int, currency: str) -> Fin
     if not found.fired:
         nobody = "No customer lost money in the first period: there is nobody to let go."
         return Finding(key, 0.0, currency, nobody)
-    who = f"the {count(found.fired)} customers ({percent(found.fired / customers)}) who lost money in the first period"
+    who = f"the {_customers(found.fired)} ({percent(found.fired / customers)}) who lost money in the first period"
     amount = _money(abs(found.gain), currency)
     if np.isnan(found.gain_low):
         wording = f"have {'saved' if found.gain > 0 else 'cost'} {amount}; so few customers allow no conclusion"
@@ -45,8 +45,7 @@ def answer(found: BreakEven, *, customers: int, days: int, currency: str) -> Fin
     sentence = verdict(
         found.gain_low,
         found.gain_high,
-        above=f"Letting go {who} would have saved {amount} {span}: worth it as long as less than "
-        f"{percent(found.risk)} of the best customers' margin leaves in consequence.",
+        above=f"Letting go {who} would have saved {amount} {span}: worth it {_unless(found)}.",
         below=f"Do not let them go: without {who} profit would have been {amount} lower {span}.",
         same=f"Do not count on letting them go: without {who} profit would have been {amount} {higher} {span}, "
         "which cannot be told apart from no difference.",
@@ -81,7 +80,7 @@ def whale(peak: WhalePeak, *, total: float, currency: str) -> Finding:
     return Finding("whale_peak", peak.profit_share, "share", sentence)
 
 
-def why(statement: pd.DataFrame, *, losing: str = "loses", earning: str = "earns") -> Finding:
+def why(statement: pd.DataFrame, *, losing: str = "lose", earning: str = "earn") -> Finding:
     """What sets the losing apart: goods, service, size of the order.
 
     Parameters
@@ -123,6 +122,28 @@ def persistence(found: Persistence, *, currency: str) -> Finding:
     return _with_interval(key, found.share, "share", sentence, found.low, found.high, found.level)
 
 
+def lowest_group(regression: pd.DataFrame, *, currency: str, level: float = 0.95) -> Finding:
+    """What the lowest group of the first period brought in the second.
+
+    Parameters
+    ----------
+    regression : pandas.DataFrame
+        `regression_to_mean`, the lowest group first.
+    currency : str
+    level : float
+        As it was made with.
+    """
+    row, key = regression.iloc[0], "lowest_group_mean"
+    start = (
+        f"The lowest of {count(regression['group'].max())} groups, {_money(row['before'], currency)} a customer in "
+        f"the first period, brought {_money(row['after'], currency)} in the next"
+        f"{_ends(row['low'], row['high'], currency, level)}"
+    )
+    side = verdict(row["low"], row["high"], above="more than it cost", below="less than it cost", same="")
+    sentence = f"{start}, {side}." if side else f"{start}, which cannot be told apart from nothing."
+    return _with_interval(key, float(row["after"]), currency, sentence, row["low"], row["high"], level)
+
+
 def allocated(curve: pd.DataFrame, spiral: pd.DataFrame, *, negative: int, currency: str) -> Finding:
     """What profit does when all are let go whose fully loaded margin is negative, believed and true.
 
@@ -141,13 +162,17 @@ def allocated(curve: pd.DataFrame, spiral: pd.DataFrame, *, negative: int, curre
     believed, true = end["believed_profit"] - start["profit"], end["profit"] - start["profit"]
     rest = spiral["customers"].iloc[-1]
     rounds = len(spiral) - 1
-    left = f"{count(rest)} customers" if rest else "nobody"
+    left = _customers(rest) if rest else "no customers"
+    if not spiral["allocated_cost"].iloc[0] > 0:
+        same = f"No cost is allocated: {_customers(negative)} below zero, however the cost is read."
+        return Finding(key, float(true), currency, same)
     end_profit = _money(spiral["profit"].iloc[-1], currency)
+    look = "looks" if negative == 1 else "look"
+    often = "once" if rounds == 1 else f"{count(rounds)} times"
     sentence = (
-        f"Allocated cost included, {count(negative)} customers look unprofitable. Letting them go seems to change "
+        f"Allocated cost included, {_customers(negative)} {look} unprofitable. Letting them go seems to change "
         f"profit by {_signed(believed, currency)}, in truth by {_signed(true, currency)}, for the allocated cost "
-        f"stays; the rule repeated {count(rounds)} {'time' if rounds == 1 else 'times'} leaves a profit of "
-        f"{end_profit} and {left}."
+        f"stays; the rule applied {often} leaves a profit of {end_profit} and {left}."
     )
     return Finding(key, float(true), currency, sentence)
 
@@ -158,11 +183,15 @@ def poaching(found: BreakEven, *, best_share: float) -> Finding:
     best = f"the best {percent(best_share, 0)} of customers"
     if not found.fired:
         return Finding(key, None, "share", "Nobody is let go, so that no poaching can make it a mistake.")
+    ends = between(found.risk_low, found.risk_high, percent, found.level) if found.risk_high > found.risk_low else ""
     if not found.gain > 0:
-        ends = between(found.risk_low, found.risk_high, percent, found.level)
-        sentence = f"Letting go gains nothing, so that it takes no poaching of {best} to make it a mistake{ends}."
+        sentence = (
+            f"Letting go gains nothing: of the margin of {best}, {percent(found.risk)}{ends} may leave in consequence "
+            "before it is a mistake."
+        )
+    elif found.risk >= 1:
+        sentence = f"Even the loss of {percent(found.risk)} of the margin of {best} would not outweigh the gain."
     else:
-        ends = between(found.risk_low, found.risk_high, percent, found.level)
         sentence = (
             f"Letting go is a mistake once {percent(found.risk)}{ends} of the margin of {best} leaves in consequence."
         )
@@ -184,27 +213,27 @@ def potential(found: Rise, *, lowest: str, highest: str, currency: str) -> Findi
     return _with_interval(key, found.share, "share", sentence, found.low, found.high, found.level)
 
 
-def truth(claimed: float, found: BreakEven, expected: float, *, currency: str) -> Finding:
-    """On the simulated firm: the gain claimed in sample, judged on the next period, and true.
+def truth(table: pd.DataFrame, *, currency: str, level: float = 0.95) -> Finding:
+    """On the simulated firm: the gain promised in sample, judged on the next period, and true.
 
     Parameters
     ----------
-    claimed : float
-        Minus the margin of those let go in the period that chose them.
-    found : BreakEven
-        Judged on the next period.
-    expected : float
-        Minus their expected margin, from the truth.
+    table : pandas.DataFrame
+        As `selection_truth` gives it.
     currency : str
+    level : float
+        As it was made with.
     """
-    inside = found.gain_low <= expected <= found.gain_high
-    ends = _ends(found.gain_low, found.gain_high, currency, found.level)
+    promised, judged, true = (float(value) for value in table["gain"].loc[["promised", "judged", "true"]])
+    low, high = (float(table[end].loc["judged"]) for end in ("low", "high"))
+    inside = low <= true <= high
     sentence = (
-        f"On the simulated firm letting go seems to gain {_money(claimed, currency)} in the period that chose; "
-        f"the next period says {_money(found.gain, currency)}{ends}, {'and' if inside else 'but'} the truth is "
-        f"{_money(expected, currency)}, {'inside' if inside else 'outside'} the interval."
+        f"On the simulated firm letting go seems to gain {_money(promised, currency)} in the period that chose; "
+        f"the next period says {_money(judged, currency)}{_ends(low, high, currency, level)}, "
+        f"{'and' if inside else 'but'} the truth is {_money(true, currency)}, {'inside' if inside else 'outside'} "
+        "the interval."
     )
-    return Finding("simulated_gain", expected, currency, sentence)
+    return _with_interval("simulated_gain", judged, currency, sentence, low, high, level)
 
 
 def _with_interval(key: str, value: float, unit: str, sentence: str, low: float, high: float, level: float) -> Finding:
@@ -215,9 +244,21 @@ def _with_interval(key: str, value: float, unit: str, sentence: str, low: float,
     return Finding(key, value_, unit, sentence, low, high, level)
 
 
+def _unless(found: BreakEven) -> str:
+    """Up to which loss of the best a gain is one."""
+    if found.risk >= 1:
+        return "even if all the best customers left in consequence"
+    return f"as long as less than {percent(found.risk)} of the best customers' margin leaves in consequence"
+
+
+def _customers(number: float) -> str:
+    return "1 customer" if number == 1 else f"{count(number)} customers"
+
+
 def _money(value: float, currency: str) -> str:
     """Amount, without cents from 1,000 on."""
-    return money(value, currency, 0 if abs(value) >= 1_000 else 2)
+    digits = 0 if abs(value) >= 1_000 else 2
+    return money(round(value, digits) + 0.0, currency, digits)  # + 0.0 turns -0.00 into 0.00
 
 
 def _ends(low: float, high: float, currency: str, level: float) -> str:
@@ -227,4 +268,4 @@ def _ends(low: float, high: float, currency: str, level: float) -> str:
 
 def _signed(value: float, currency: str) -> str:
     """Amount of a change with its sign."""
-    return _money(abs(value), currency).replace(f"{currency} ", f"{currency} {'+' if value >= 0 else '−'}", 1)
+    return _money(abs(value), currency).replace(f"{currency} ", f"{currency} {'+' if value >= 0 else '-'}", 1)

@@ -144,6 +144,26 @@ def income_statement(margin: pd.DataFrame, groups: np.ndarray | pd.Series) -> pd
     return pd.concat([sums, table.sum().rename("all")], axis=1).rename_axis("line")
 
 
+def per_hundred(statement: pd.DataFrame) -> pd.DataFrame:
+    """Array: the statement's margins and service costs as a part of 100 of each group's revenue.
+
+    Parameters
+    ----------
+    statement : pandas.DataFrame
+        As `income_statement` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of gross_margin, each activity's cost (negative) and full_margin, a column a group; NaN for a group
+        whose revenue is not above 0.
+    """
+    revenue: pd.Series = statement.T["revenue"]
+    lines = statement.drop(index=["customers", "revenue", "goods_cost", "contribution"])
+    lines = lines[~(lines == 0).all(axis=1)]
+    return 100 * lines / revenue.where(revenue > 0)
+
+
 def require_margins(values: Any) -> None:
     """Refuse missing or infinite margins.
 

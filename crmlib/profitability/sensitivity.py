@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmlib.errors import ParameterError
-from crmlib.profitability.firing import poaching_break_even
 from crmlib.profitability.periods import paired_margins
+from crmlib.profitability.poaching import poaching_break_even
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +40,7 @@ def cost_sensitivity(
     -------
     pandas.DataFrame, one row a factor
         factor, customers (below zero in the first period), share (of all), claimed (minus their margin of the first
-        period), gain, low, high (minus their margin of the second; the interval NaN with nobody to let go or fewer
-        than 30 customers in all).
+        period), gain, low, high (minus their margin of the second; the interval NaN with fewer than 30 to let go).
 
     Raises
     ------
@@ -60,14 +59,20 @@ def cost_sensitivity(
         ]
         pairs = paired_margins(*scaled)
         chosen = (pairs["before"] < 0).to_numpy()
-        # Nobody is poached here: whoever is not let go stands in for the best.
-        found = (
-            poaching_break_even(pairs["after"], fired=chosen, best=~chosen, level=level, replicates=replicates, rng=rng)
-            if chosen.any() and not chosen.all()
-            else None
+        nobody = np.zeros(len(chosen), dtype=bool)  # nobody is poached here
+        found = poaching_break_even(
+            pairs["after"], fired=chosen, best=nobody, level=level, replicates=replicates, rng=rng
         )
-        gain = -float(pairs.loc[chosen, "after"].sum())
-        ends = (found.gain_low, found.gain_high) if found else (np.nan, np.nan)
         claimed = -float(pairs.loc[chosen, "before"].sum())
-        rows.append((factor, int(chosen.sum()), chosen.mean() if len(chosen) else np.nan, claimed, gain, *ends))
+        rows.append(
+            (
+                factor,
+                int(chosen.sum()),
+                chosen.mean() if len(chosen) else np.nan,
+                claimed,
+                found.gain,
+                found.gain_low,
+                found.gain_high,
+            )
+        )
     return pd.DataFrame(rows, columns=["factor", "customers", "share", "claimed", "gain", "low", "high"])

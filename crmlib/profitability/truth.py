@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmlib.errors import ParameterError
+from crmlib.profitability.poaching import best_customers, poaching_break_even
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,3 +57,51 @@ def true_margins(truth: Any, *, start: datetime.date, end: datetime.date) -> pd.
         }
     )
     return table[since > 0].reset_index(drop=True)
+
+
+def selection_truth(
+    pairs: pd.DataFrame,
+    true: pd.DataFrame,
+    *,
+    best_share: float = 0.1,
+    level: float = 0.95,
+    replicates: int = 1_000,
+    rng: np.random.Generator,
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Array: what letting the losers of the first period go gains, as promised, as judged and in truth.
+
+    Parameters
+    ----------
+    pairs, true : pandas.DataFrame
+        `paired_margins` and `true_margins` of the same firm and second period.
+    best_share : float
+        The best customers, by the first period, whom rivals would want.
+    level, replicates
+        Level of the interval; number of bootstrap replicates.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (pandas.DataFrame, dict)
+        Rows promised, judged and true with gain (money), and low, high (of `judged`). Shares (0-1): `lose by nature`,
+        of those let go, who have a negative margin an order; `could be poached`, of the best customers' expected
+        margin, what competitors win who try; `break-even`, see `poaching_break_even`.
+    """
+    import pandas as pd
+
+    known = pairs.merge(true, on="customer_id", validate="1:1")
+    gone = (known["before"] < 0).to_numpy()
+    best = best_customers(known["before"], best_share) & ~gone
+    found = poaching_break_even(known["after"], fired=gone, best=best, level=level, replicates=replicates, rng=rng)
+    gains = {
+        "promised": (-known["before"][gone].sum(), np.nan, np.nan),
+        "judged": (found.gain, found.gain_low, found.gain_high),
+        "true": (-known["expected"][gone].sum(), np.nan, np.nan),
+    }
+    worth = known["expected"][best].clip(lower=0)
+    shares = {
+        "lose by nature": float((known["margin_per_order"][gone] < 0).mean()),
+        "could be poached": float((known["poached"][best] * worth).sum() / worth.sum()) if worth.sum() > 0 else np.nan,
+        "break-even": found.risk,
+    }
+    return pd.DataFrame.from_dict(gains, orient="index", columns=["gain", "low", "high"]), shares

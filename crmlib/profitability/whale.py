@@ -40,7 +40,7 @@ class WhalePeak:
 
 @dataclass(frozen=True, slots=True)
 class Unprofitable:
-    """Customers with a margin below zero, with intervals at `level`; money intervals NaN below 30 customers.
+    """Customers with a margin below zero, with intervals at `level`; that of the loss is NaN with fewer than 30.
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ def unprofitable(
     share, low, high = wilson(int(below.sum()), n, level=level)
     losses = np.minimum(values, 0)
     ends = np.full(2, np.nan)
-    if n >= FEWEST:
+    if below.sum() >= FEWEST:
         drawn = bootstrap_interval(lambda w: losses[None, :] @ w, n, level=level, replicates=replicates, rng=rng)
         ends = np.array([end[0] for end in drawn])
     loss_low, loss_high = (float(end) for end in ends)
