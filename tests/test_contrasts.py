@@ -46,6 +46,18 @@ CONTRASTS = {
         "level": 0.8,
     },
 }
+CONTRASTS["03_loyalty"] = {
+    "source": "ta_feng",
+    "engine": "polars",
+    "as_of": "2001-02-20",
+    "seed": 3,
+    "days": 91,
+    "measure": "order_days",
+    "newcomers": "cdnow_sample",
+    "repeat_days": 91,
+    "margin_rate": 0.6,
+    "level": 0.8,
+}
 CONTRASTS["04_profitability"] = {
     "engine": "duckdb",
     "as_of": "2001-02-14",
@@ -170,3 +182,34 @@ def test_profitability_at_the_contrast_is_what_pandas_adds_up(contrasted):
     assert found["unprofitable_share"].value == pytest.approx((whole < 0).mean(), rel=1e-4)
     seen = second.index.intersection(losers)
     assert found["negative_again_share"].value == pytest.approx((second[seen] < 0).mean(), rel=1e-4)
+
+
+def test_loyalty_at_the_contrast_is_what_pandas_counts(contrasted):
+    options, found = CONTRASTS["03_loyalty"], contrasted("03_loyalty")
+    tables = data.load(options["source"])
+    orders = to_pandas(tables["orders"])
+    day = orders["ordered_at"].dt.normalize()
+    inside = orders[day < day.min() + pd.Timedelta(days=options["days"])]
+    bought = inside.groupby("customer_id")["ordered_at"].agg(lambda instants: instants.dt.normalize().nunique())
+    largest = int(np.ceil(0.2 * len(tables["customers"])))
+    held = bought.nlargest(largest).sum() / bought.sum()
+    assert found["top_20_percent_share"].value == pytest.approx(held, rel=1e-4)
+    assert "of order days in 91 days, short of the 80 %" in found["top_20_percent_share"].sentence
+
+    firm = data.simulate(np.random.default_rng(3), customers=60_000, tables=("customers", "orders", "memberships"))
+    people = firm["customers"].query("account")["customer_id"]
+    month = firm["orders"]["ordered_at"].dt.to_period("M")
+    spent = firm["orders"].groupby(["customer_id", month])["amount"].sum().unstack(fill_value=0.0)
+    spent = spent.loc[:, "2025-01":].reindex(people, fill_value=0.0)
+    spent = 30 * spent / spent.columns.days_in_month.to_numpy()
+    joined = firm["memberships"].set_index("customer_id")["joined_at"].dt.to_period("M").reindex(people)
+    total, weight = 0.0, 0
+    for cohort in joined.dropna().unique():
+        change = spent.sub(spent[cohort - 1], axis=0).loc[:, cohort + 1 :]
+        total += (change[joined == cohort].mean() - change[joined.isna()].mean()).sum() * (joined == cohort).sum()
+        weight += (joined == cohort).sum() * change.shape[1]
+    finding = found["programme_effect_per_30_days"]
+    assert finding.value == pytest.approx(total / weight, rel=1e-4)
+    assert found["membership_cost_ceiling_per_30_days"].value == pytest.approx(0.6 * total / weight, rel=1e-4)
+    told = found["top_20_percent_share"].sentence
+    assert ("cannot be told apart from zero" in told) == (finding.low <= 0 <= finding.high)

@@ -723,13 +723,9 @@ def test_every_engine_gives_the_same_effect(frame):
 
 
 def firm_and_panel(seed, customers=10_000, **options):
-    kinds = ("customers", "orders", "memberships")
-    firm = data.simulate(np.random.default_rng(seed), customers=customers, tables=kinds, **options)
-    start = loyalty.panel_start(firm)
-    panel = loyalty.membership_panel(
-        firm["orders"], firm["memberships"], firm["customers"], start=start, as_of=firm.as_of
-    )
-    return firm, panel
+    options |= {"tables": ("customers", "orders", "memberships")}
+    firm = data.simulate(np.random.default_rng(seed), customers=customers, **options)
+    return firm, loyalty.programme_panel(firm)
 
 
 def test_intervals_cover_the_effect_on_the_treated():
@@ -737,8 +733,8 @@ def test_intervals_cover_the_effect_on_the_treated():
     inside, naive = [], []
     for seed in range(40):
         firm, panel = firm_and_panel(seed)
-        truth = firm.truth.programme_effect()
-        expected = np.average(truth["orders"], weights=truth["members"])
+        truth = loyalty.true_effect(firm)
+        expected = np.average(truth["effect"], weights=truth["members"])
         found = loyalty.programme_effect(panel)
         after = found.by_event_time[found.by_event_time["event_time"] > 0]
         assert after["members"].tolist() == truth["members"].tolist()
@@ -763,3 +759,141 @@ def test_the_panel_starts_where_it_is_said_or_the_firm_says():
     plain = data.simulate(np.random.default_rng(1), customers=200, tables=("customers", "orders"), programme=False)
     with pytest.raises(ParameterError, match="give the panel's first day"):
         loyalty.panel_start(plain)
+
+
+def test_true_effects_are_the_firms_own():
+    firm, _ = firm_and_panel(1, customers=3_000)
+    own = firm.truth.programme_effect()
+    assert loyalty.true_effect(firm)["effect"].tolist() == own["orders"].tolist()
+    assert loyalty.true_effect(firm, outcome="amount")["effect"].tolist() == own["spend"].tolist()
+    with pytest.raises(ParameterError, match="use amount or orders"):
+        loyalty.true_effect(firm, outcome="profit")
+
+
+@pytest.mark.data
+def test_a_real_source_has_no_true_effect_and_no_known_start():
+    with pytest.raises(ParameterError, match="'cdnow' is not simulated"):
+        loyalty.true_effect(data.load("cdnow"))
+    with pytest.raises(ParameterError, match="'cdnow' does not say when its programme began"):
+        loyalty.panel_start(data.load("cdnow"))
+
+
+def test_the_sweep_shows_selection_bending_the_naive_difference_only():
+    table = loyalty.assumption_sweep(customers=60_000, pulls=(0.0, 1.5), seed=4)
+    assert table["parallel"].tolist() == [True, True, False, False]
+    straight = table[table["parallel"]]
+    assert ((straight["low"] < straight["truth"]) & (straight["truth"] < straight["high"])).all()
+    assert (table["naive"] > 4 * table["truth"])[table["pull"] == 1.5].all()
+    assert table.loc[3, "effect"] > table.loc[3, "truth"]
+
+
+# -- conclusions -------------------------------------------------------------------------------
+
+
+def study_with(effect, error, *, naive, p_value=0.5, df=3):
+    """A programme's result with given numbers, and the table of comparisons that goes with it."""
+
+    def row(value, spread):
+        return pd.Series(
+            {"effect": value, "standard_error": spread, "low": value - 2 * spread, "high": value + 2 * spread}
+        )
+
+    test = pd.Series({"statistic": 1.0, "df": df, "p_value": p_value})
+    empty = pd.DataFrame()
+    found = loyalty.ProgrammeEffect(empty, empty, row(effect, error), test, 90, 90, "never", {}, 0.95)
+    rows = {"event_study": row(effect, error), "two_way": row(effect, error), "before_after": row(effect, error)}
+    rows |= {"naive": row(naive, 0.1), "selection": row(naive - effect, error)}
+    rows["caused_minus_attracted"] = row(2 * effect - naive, 2 * error)
+    return found, pd.DataFrame(rows).T.rename_axis("method").reset_index()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"effect": 3, "error": 0.5, "naive": 20}, "it mostly attracts customers who were loyal before, so pay for"),
+        ({"effect": 9, "error": 0.5, "naive": 10}, "it causes more than it attracts, so pay for the USD 9.00"),
+        ({"effect": 5, "error": 0.5, "naive": 10}, "whether it causes or attracts more cannot be told apart"),
+        ({"effect": 1, "error": 0.8, "naive": 10}, "cannot be told apart from zero (+USD 1.00"),
+        ({"effect": -3, "error": 0.5, "naive": 10}, "yet joining itself lowers it by −USD 3.00"),
+        ({"effect": 3, "error": 0.5, "naive": -2}, "members bring in USD 2.00 less per 30 days"),
+        ({"effect": 3, "error": 0.5, "naive": 20, "p_value": 0.01}, "another path before they joined"),
+        ({"effect": 3, "error": 0.5, "naive": 20, "p_value": np.nan, "df": 0}, "it mostly attracts"),
+    ],
+)
+def test_the_answer_takes_its_direction_from_the_numbers(numbers, words):
+    shares = pd.DataFrame({"part": [0.2], "value": [0.55], "low": [0.53], "high": [0.57]})
+    options = {"days": 365, "measure": "amount", "outcome": "amount", "currency": "USD"}
+    finding = loyalty.conclusions.answer(
+        shares, *study_with(**numbers), part=0.2, source="here", firm="there", **options
+    )
+    assert words in finding.sentence
+    assert "hold 55.0 % (95 % interval 53.0 % to 57.0 %) of sales in 365 days, short of the 80 %" in finding.sentence
+    assert (finding.value, finding.low, finding.high) == (0.55, 0.53, 0.57)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.82, 0.9, "more than the 80 % of the rule"),
+        (0.75, 0.9, "in keeping with the 80 % of the rule"),
+        (np.nan, np.nan, "of too few customers for an interval"),
+    ],
+)
+def test_the_rule_is_judged_by_the_interval(low, high, words):
+    shares = pd.DataFrame({"part": [0.2], "value": [0.85], "low": [low], "high": [high]})
+    options = {"days": 365, "measure": "orders", "outcome": "orders", "currency": "USD"}
+    made = study_with(0.3, 0.05, naive=2)
+    finding = loyalty.conclusions.answer(shares, *made, part=0.2, source="here", firm="there", **options)
+    assert words in finding.sentence
+    assert "members bring in 2.000 orders more per 30 days" in finding.sentence
+
+
+def test_findings_on_the_programme():
+    found, table = study_with(3, 0.5, naive=20)
+    told = {"currency": "USD", "firm": "the simulated firm"}
+    effect = loyalty.conclusions.effect(found, table, outcome="amount", **told)
+    assert "by +USD 3.00 per 30 days (95 % interval +USD 2.00 to +USD 4.00)" in effect.sentence
+    selection = loyalty.conclusions.selection(table, outcome="amount", **told)
+    assert "members were the better customers before they joined: the difference is +USD 17.00" in selection.sentence
+    cost = loyalty.conclusions.break_even(found, margin_rate=0.5, **told)
+    assert (cost.value, cost.low, cost.high) == (1.5, 1.0, 2.0)
+    weak, _ = study_with(1, 0.8, naive=20)
+    assert "no cost of a membership is known" in loyalty.conclusions.break_even(weak, margin_rate=0.5, **told).sentence
+    assert "cannot be told apart from the others" in loyalty.conclusions.pretrend(found, firm="x").sentence
+    bent, _ = study_with(1, 0.8, naive=20, p_value=0.001)
+    assert "not to be trusted" in loyalty.conclusions.pretrend(bent, firm="x").sentence
+    untested, _ = study_with(1, 0.8, naive=20, p_value=np.nan, df=0)
+    assert loyalty.conclusions.pretrend(untested, firm="x").value is None
+    truth = loyalty.conclusions.truth(found, table, 2.5, outcome="amount", currency="USD")
+    assert "the event study's interval holds it, that of the naive difference misses it" in truth.sentence
+
+
+def test_findings_on_windows_and_chance():
+    shares = pd.DataFrame({"days": [7, 7, 28], "all_customers": [0.7, 0.8, 0.6], "buyers_only": [0.5, 0.5, 0.55]})
+    moved = loyalty.conclusions.by_window(shares, part=0.2, measure="amount")
+    assert moved.value == pytest.approx(0.15)
+    assert "75.0 % in 7 days and 60.0 % in 28 when all customers count, 50.0 % in 7 days" in moved.sentence
+    alone = loyalty.conclusions.by_window(shares.tail(1), part=0.2, measure="amount")
+    assert alone.value is None
+    row = {"days": 28, "observed": 0.7, "nbd": 0.72, "long_run": 0.6, "gap": -0.02}
+    for ends, words in {
+        (-0.03, -0.01): "2.0 points less than if nobody changed",
+        (-0.05, 0.01): "cannot be told apart from a base in which nobody changes, -2.0 points away",
+        (0.01, 0.03): "2.0 points more than if nobody changed",
+    }.items():
+        table = pd.DataFrame([row | dict(zip(("gap_low", "gap_high"), ends, strict=True))])
+        finding = loyalty.conclusions.chance(table, days=28, part=0.2, source="here")
+        assert words in finding.sentence
+        assert "chance alone makes 12.0 points of it, and 60.0 % would remain" in finding.sentence
+    stable = pd.DataFrame(
+        {
+            "quantity": ["stay_heavy", "share_before", "share_after"],
+            "value": [0.5, 0.8, 0.6],
+            "low": [0.48, 0.79, 0.58],
+            "high": [0.52, 0.81, 0.62],
+            "nbd": [0.6, 0.8, 0.62],
+        }
+    )
+    finding = loyalty.conclusions.moderation(stable, days=28, part=0.2, source="here")
+    assert "are heavy in the next 28, fewer than the 60.0 % if nobody changed" in finding.sentence
+    assert "from 80.0 % to 60.0 %, and chance alone would leave 62.0 %" in finding.sentence

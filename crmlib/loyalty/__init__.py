@@ -15,18 +15,23 @@ Sun, L., & Abraham, S. (2021), Estimating dynamic treatment effects in event stu
     treatment effects, Journal of Econometrics 225, 175-199.
 """
 
+from crmlib.loyalty import conclusions
 from crmlib.loyalty.chance import chance_by_window, chance_correction, share_by_window
 from crmlib.loyalty.concentration import concentration, gini, lorenz_curve, top_share
 from crmlib.loyalty.moderation import buyer_moderation, heavy_buyer_stability
 from crmlib.loyalty.programme import ProgrammeEffect, naive_difference, programme_comparisons, programme_effect
 from crmlib.loyalty.tables import membership_panel, panel_start, window_totals
+from crmlib.loyalty.truth import NEEDED, assumption_sweep, programme_panel, true_effect
 
 __all__ = [
+    "NEEDED",
     "ProgrammeEffect",
+    "assumption_sweep",
     "buyer_moderation",
     "chance_by_window",
     "chance_correction",
     "concentration",
+    "conclusions",
     "gini",
     "heavy_buyer_stability",
     "lorenz_curve",
@@ -35,7 +40,9 @@ __all__ = [
     "panel_start",
     "programme_comparisons",
     "programme_effect",
+    "programme_panel",
     "share_by_window",
     "top_share",
+    "true_effect",
     "window_totals",
 ]
