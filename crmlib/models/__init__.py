@@ -2,8 +2,39 @@
 
 A model takes counts or histories as arrays and `fit()` gives results with `params`, `bse`, `llf`,
 `conf_int()` and `summary()`, on the natural scale.
+
+repeat purchases, any time    BetaGeoNBD  ModifiedBetaGeoNBD  ParetoNBD
+at given opportunities        BetaGeoBetaBinomial
+nobody leaves                 NBD
+spend an order                GammaGamma
+renewals of a contract        ShiftedBetaGeometric  BetaDiscreteWeibull
 """
 
+from crmlib.models.beta_binomial import BetaGeoBetaBinomial, BetaGeoBetaBinomialResults
+from crmlib.models.beta_discrete_weibull import BetaDiscreteWeibull
+from crmlib.models.beta_geo import BetaGeoNBD
+from crmlib.models.contractual import ContractResults
+from crmlib.models.gamma_gamma import GammaGamma, GammaGammaResults
+from crmlib.models.modified_beta_geo import ModifiedBetaGeoNBD
 from crmlib.models.nbd import NBD, NBDResults, gamma_top_share, nbd_top_share
+from crmlib.models.pareto_nbd import ParetoNBD
+from crmlib.models.predictions import TransactionResults
+from crmlib.models.shifted_beta_geometric import ShiftedBetaGeometric
 
-__all__ = ["NBD", "NBDResults", "gamma_top_share", "nbd_top_share"]
+__all__ = [
+    "NBD",
+    "BetaDiscreteWeibull",
+    "BetaGeoBetaBinomial",
+    "BetaGeoBetaBinomialResults",
+    "BetaGeoNBD",
+    "ContractResults",
+    "GammaGamma",
+    "GammaGammaResults",
+    "ModifiedBetaGeoNBD",
+    "NBDResults",
+    "ParetoNBD",
+    "ShiftedBetaGeometric",
+    "TransactionResults",
+    "gamma_top_share",
+    "nbd_top_share",
+]

@@ -1,0 +1,44 @@
+"""Rising factorials at whole numbers, evaluated once a distinct number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Counts:
+    """Whole numbers x of many rows, of which few are distinct."""
+
+    def __init__(self, values: Floats) -> None:
+        self.values = values
+        self.distinct, self.place = np.unique(values, return_inverse=True)
+
+    def log_rising(self, base: Any) -> Floats:
+        r"""Logarithm of :math:`\Gamma(c + x) / \Gamma(c)` for each row; exact also for a large c."""
+        return self._each(_log_rising, base)
+
+    def digamma_rise(self, base: Any) -> Floats:
+        r""":math:`\psi(c + x) - \psi(c)`, the derivative of `log_rising` by c."""
+        return self._each(_digamma_rise, base)
+
+    def _each(self, function: Any, base: Any) -> Floats:
+        if np.ndim(base) == 0:
+            return function(base, self.distinct)[self.place]
+        return function(base, self.values)
+
+
+def _log_rising(base: Any, x: Floats) -> Floats:
+    from scipy.special import betaln, gammaln
+
+    some = np.maximum(x, 1.0)
+    return np.where(x > 0, gammaln(some) - betaln(base, some), 0.0)
+
+
+def _digamma_rise(base: Any, x: Floats) -> Floats:
+    from scipy.special import digamma
+
+    return digamma(base + x) - digamma(base)
