@@ -100,11 +100,13 @@ def why(statement: pd.DataFrame, *, losing: str = "lose", earning: str = "earn")
         rates[group] = (column["gross_margin"] / column["revenue"], served / column["revenue"])
     (low, low_served), (high, high_served) = rates[losing], rates[earning]
     gross, served_gap = high - low, low_served - high_served
-    goods, service = "what they buy, more than how they are served,", "how they are served, more than what they buy,"
+    reason = "how they are served, more than what they buy, sets them apart; order size and handling are the lever"
+    if gross > served_gap:
+        reason = "what they buy, more than how they are served, sets them apart; price and promotion are the lever"
     sentence = (
         f"Of 100 of revenue, customers who lose money leave {100 * low:.1f} after the goods and take "
         f"{100 * low_served:.1f} of avoidable service; the others leave {100 * high:.1f} and take "
-        f"{100 * high_served:.1f}: {goods if gross > served_gap else service} sets them apart."
+        f"{100 * high_served:.1f}: {reason}."
     )
     return Finding(key, gross, "share", sentence)
 
