@@ -52,13 +52,23 @@ def test_cdnow_counts(engine):
 @real
 def test_sample_is_a_tenth_of_the_master():
     sample, master = data.load("cdnow_sample"), data.load("cdnow")
-    assert sample.rows == {"customers": 2_357, "orders": 6_919}
+    assert sample.rows == {"customers": 2_357, "orders": 6_919, "purchase_history": 2_357}
     people = sample["customers"]
     assert people["customer_id"].tolist() == list(range(1, 2_358))
     # an independent route: the same customers' rows of the master file, by its own ids
     taken = master["orders"][master["orders"]["customer_id"].isin(people["cdnow_customer_id"])]
     assert len(taken) == 6_919
     assert taken["amount"].sum() == pytest.approx(sample["orders"]["amount"].sum())
+
+
+@real
+@pytest.mark.parametrize("engine", ENGINES)
+def test_published_histories(engine):
+    sample = to_pandas(data.load("cdnow_sample", engine)["purchase_history"], sort_by=["customer_id"])
+    assert (len(sample), (sample["frequency"] > 0).sum(), sample["monetary_value"].isna().sum()) == (2_357, 946, 1_411)
+    assert sample.iloc[0].tolist() == [1, 2, 30.43, 38.86, 22.35]  # the file's first row
+    donors = to_pandas(data.load("donations", engine)["purchase_history"], sort_by=["customer_id"])
+    assert (len(donors), (donors["frequency"] == 0).sum(), (donors["frequency"] == 6).sum()) == (11_104, 3_464, 1_203)
 
 
 @real
@@ -107,7 +117,9 @@ def test_paths_counts(engine):
 
 
 @real
-@pytest.mark.parametrize("source", ["cdnow", "cdnow_sample", "complete_journey", "ta_feng", "paths", "simulated"])
+@pytest.mark.parametrize(
+    "source", ["cdnow", "cdnow_sample", "donations", "complete_journey", "ta_feng", "paths", "simulated"]
+)
 def test_every_engine_gives_the_same_types_and_fingerprint(source):
     loaded = {engine: data.load(source, engine) for engine in ENGINES}
     schemas = [
@@ -172,6 +184,8 @@ def wheel(folder: Path, text: str = " 00001 19970101  1   11.77\r\n") -> Path:
             "lifetimes/datasets/CDNOW_master.txt", " customer_id  date number_of_cds  dollar_value\n" + text
         )
         archive.writestr("lifetimes/datasets/CDNOW_sample.txt", " 00001 0001 19970101  1   11.77\n")
+        summary = "lifetimes/datasets/cdnow_customers_summary_with_transactions.csv"
+        archive.writestr(summary, "ID,x,t_x,T,zbar\n1,0,0.00,38.86,0.00\n")
         archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: lifetimes\nVersion: 0.11.3\n")
         archive.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

@@ -38,10 +38,18 @@ SOURCES: Mapping[str, Source] = {
         Source(
             "cdnow_sample",
             "the 1/10 sample of cdnow that the literature fits",
-            ("customers", "orders"),
+            ("customers", "orders", "purchase_history"),
             "USD",
             "lifetimes",
             readers.cdnow_sample,
+        ),
+        Source(
+            "donations",
+            "11,104 donors' gifts in six years, which year by year",
+            ("purchase_history",),
+            NO_CURRENCY,
+            "lifetimes",
+            readers.donations,
         ),
         Source(
             "complete_journey",

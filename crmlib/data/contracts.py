@@ -177,6 +177,17 @@ CONTRACTS: Mapping[str, Contract] = {
         key=("customer_id",),
         references={"customer_id": "customers"},
     ),
+    "purchase_history": Contract(
+        (
+            _id("customer_id"),
+            Column("frequency", "count", low=0),
+            _positive("recency"),
+            _positive("age"),
+            _positive("monetary_value", required=False),
+        ),
+        key=("customer_id",),
+        references={"customer_id": "customers"},
+    ),
     "costs": Contract(
         (_text("activity", required=True), _text("driver", required=True), _positive("rate"), _text("behaviour")),
         key=("activity",),

@@ -21,12 +21,33 @@ def cdnow(wheel: ZipFile) -> Frames:
 
 
 def cdnow_sample(wheel: ZipFile) -> Frames:
-    """CDNOW 1/10 sample: its own ids 1-2357, and the master file's id of each customer."""
+    """CDNOW 1/10 sample: its own ids 1-2357, the master file's id of each customer, the published summary."""
+    import pandas as pd
+
     names = ["cdnow_customer_id", "customer_id", "ordered_at", "quantity", "amount"]
     raw = _fixed(wheel, "CDNOW_sample.txt", names, header=None)
     master = raw[["customer_id", "cdnow_customer_id"]].drop_duplicates()
     orders = _cdnow_orders(raw)
-    return {"customers": _first_orders(orders).merge(master, on="customer_id", validate="1:1"), "orders": orders}
+    # its columns ID, x, t_x, T are those of cdnow_customers_summary.csv
+    with wheel.open("lifetimes/datasets/cdnow_customers_summary_with_transactions.csv") as stream:
+        history = pd.read_csv(stream)
+    history.columns = ["customer_id", "frequency", "recency", "age", "monetary_value"]
+    history["monetary_value"] = history["monetary_value"].where(history["frequency"] > 0)
+    customers = _first_orders(orders).merge(master, on="customer_id", validate="1:1")
+    return {"customers": customers, "orders": orders, "purchase_history": history}
+
+
+def donations(wheel: ZipFile) -> Frames:
+    """Donors of the 1995 cohort: the file counts them by pattern; here each has a row, numbered from 1."""
+    import pandas as pd
+
+    with wheel.open("lifetimes/datasets/donations.csv") as stream:
+        counts = pd.read_csv(stream)
+    donors = counts.loc[counts.index.repeat(counts["weights"])].drop(columns="weights").reset_index(drop=True)
+    donors.columns = ["frequency", "recency", "age"]
+    donors = donors.astype({"recency": "float64", "age": "float64"})
+    donors.insert(0, "customer_id", range(1, len(donors) + 1))
+    return {"purchase_history": donors}
 
 
 def complete_journey(wheel: ZipFile) -> Frames:
