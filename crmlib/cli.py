@@ -114,6 +114,8 @@ def report() -> None:
 @click.option("--as", "as_name", metavar="NAME", help="Publish a run with -p under this name.")
 @click.option("--cell-timeout", type=click.IntRange(1), metavar="SECONDS", help="Longest time for a cell.")
 @click.option("--run-timeout", type=click.IntRange(1), metavar="SECONDS", help="Longest time for a report.")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Reports at a time. Default: one a core.")
+@click.option("--cold", is_flag=True, help="Start each kernel from nothing instead of forking it.")
 def report_run(
     names: tuple[str, ...],
     force: bool,
@@ -121,6 +123,8 @@ def report_run(
     as_name: str | None,
     cell_timeout: int | None,
     run_timeout: int | None,
+    jobs: int | None,
+    cold: bool,
 ) -> None:
     """Run reports of reports.yml and publish those that succeed; all, when no NAME is given.
 
@@ -137,9 +141,12 @@ def report_run(
     import signal
 
     from crmlib.project import MARK, project_root
+    from crmlib.runner.parallel import cores
     from crmlib.runner.progress import shown
     from crmlib.runner.reports import exit_code, requests, run_reports
 
+    if cold:
+        os.environ["CRM_COLD_KERNELS"] = "1"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends as Ctrl-C does
     root = project_root()
     wanted = requests(
@@ -153,7 +160,10 @@ def report_run(
     if not wanted:
         click.echo(f"{root / MARK} lists no reports; add one to run it")
     with shown() as display:
-        done = run_reports(root, wanted, display, force=force)
+        try:
+            done = run_reports(root, wanted, display, force=force, jobs=jobs or cores())
+        except KeyboardInterrupt:  # between two runs
+            sys.exit(130)
     sys.exit(exit_code(done))
 
 

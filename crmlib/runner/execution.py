@@ -28,6 +28,7 @@ from typing import Any, Literal
 
 from crmlib.errors import ParameterError
 from crmlib.runner import processes
+from crmlib.runner.parallel import Interruption
 
 #: Cells with these tags are for people at a keyboard: removed before a run.
 NOT_RUN = ("interactive", "exercise", "solution")
@@ -41,6 +42,7 @@ _SOCKET_PATH_LIMIT = 100  # of 107 characters; a kernel's sockets end in kernel-
 _START_TIMEOUT = 120
 _LONGEST = 500  # characters of a message
 _IOPUB_TIMEOUT = 60
+_STOPPED = "the runner was told to stop"
 
 #: What Jupyter has to say of a dying kernel is in our account; its own lines would only puzzle.
 _LOG = logging.getLogger("crmlib.runner.kernel")
@@ -129,6 +131,7 @@ def execute(
     cell_timeout: int,
     run_timeout: int,
     on_cell: Callable[[int], None] = lambda index: None,
+    interruption: Interruption | None = None,
 ) -> Account:
     """Run a prepared notebook in place and say how it went; nothing it started survives.
 
@@ -144,7 +147,10 @@ def execute(
         Seconds for one cell and for all.
     on_cell : callable
         Told the position of each code cell as it starts.
+    interruption : Interruption, optional
+        By which another thread may end the run.
     """
+    interruption = interruption or Interruption()
     account = Account()
     mark = secrets.token_hex(8)
     with _runtime_folder() as folder:
@@ -153,15 +159,21 @@ def execute(
         watchdog = threading.Timer(run_timeout, _expire, (kernel, expired))
         watchdog.daemon = True
         watchdog.start()
+        interruption.watch(kernel, lambda: _end(kernel))
         try:
-            _drive(notebook, kernel, account, root, output, cell_timeout, on_cell, _environment(root, folder, mark))
+            environment = _environment(root, folder, mark)
+            stopping = lambda: interruption.asked  # noqa: E731
+            _drive(notebook, kernel, account, root, output, cell_timeout, on_cell, environment, stopping)
         except BaseException as error:
             _explain(account, error, cell_timeout)
         finally:
             watchdog.cancel()
+            interruption.forget(kernel)
             processes.kill_all(account.group or _group(kernel), mark)
     if expired.is_set():
         account.outcome, account.message = "timeout", f"the run took longer than {run_timeout} s; raise --run-timeout"
+    elif interruption.asked and account.outcome != "good":
+        account.outcome, account.message = "interrupted", _STOPPED
     _judge(notebook, account)
     return account
 
@@ -175,6 +187,7 @@ def _drive(
     cell_timeout: int,
     on_cell: Callable[[int], None],
     environment: dict[str, str],
+    stopping: Callable[[], bool],
 ) -> None:
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine
@@ -183,6 +196,8 @@ def _drive(
         account.cell, account.group = cell_index, _group(kernel)
         account.kernel = "warm" if getattr(kernel.provisioner, "forked", False) else "cold"
         note_memory()
+        if stopping():
+            raise KeyboardInterrupt
         on_cell(cell_index)
 
     def note_memory() -> None:
@@ -266,7 +281,7 @@ def _explain(account: Account, error: BaseException, cell_timeout: int) -> None:
         account.outcome = "failed"
         account.message = _shortened(" ".join(f"{type(error).__name__}: {error}".split()))
     else:
-        account.outcome, account.message = "interrupted", "the runner was told to stop"
+        account.outcome, account.message = "interrupted", _STOPPED
 
 
 def _kernel(folder: Path) -> Any:
@@ -316,6 +331,10 @@ def _group(kernel: Any) -> int | None:
 
 def _expire(kernel: Any, expired: threading.Event) -> None:
     expired.set()
+    _end(kernel)
+
+
+def _end(kernel: Any) -> None:
     group = _group(kernel)
     if group is not None:
         with contextlib.suppress(ProcessLookupError):

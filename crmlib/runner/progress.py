@@ -17,45 +17,62 @@ class Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._last = 0.0
-        self._where = ""
 
     def say(self, text: str) -> None:
         """One line."""
-        print(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ} {text}", file=self._stream, flush=True)
-        self._last = time.monotonic()
+        # In one piece: several reports may speak at a time.
+        self._stream.write(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")
+        self._stream.flush()
 
-    def begin(self, name: str, number: int, of: int) -> None:
-        """A report begins."""
-        self._where = f"[{number}/{of}] {name}"
-        self.say(f"{self._where}: begins")
+    def begin(self, name: str, number: int, of: int) -> LinesOfReport:
+        """A report begins; tell its progress to what is returned."""
+        return LinesOfReport(self, f"[{number}/{of}] {name}")
+
+
+class LinesOfReport:
+    """The lines of one report, each with its name."""
+
+    def __init__(self, lines: Lines, where: str) -> None:
+        self._lines = lines
+        self._where = where
+        self._say("begins")
 
     def cell(self, number: int, of: int) -> None:
         """A cell begins."""
         if time.monotonic() - self._last >= _QUIET_SECONDS:
-            self.say(f"{self._where}: code cell {number} of {of}")
+            self._say(f"code cell {number} of {of}")
 
     def end(self, text: str, *, good: bool) -> None:
         """The report has ended."""
-        self.say(f"{self._where}: {text}")
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._lines.say(f"{self._where}: {text}")
+        self._last = time.monotonic()
 
 
 class Live:
-    """A bar of cells with the time elapsed below the lines of finished reports."""
+    """Below the lines of finished reports, for each that runs a bar of cells with the time elapsed."""
 
     def __init__(self, progress: Any) -> None:
         self._progress = progress
-        self._task: Any = None
-        self._where = ""
 
     def say(self, text: str) -> None:
-        """One line above the bar."""
+        """One line above the bars."""
         self._progress.console.print(text, markup=False, highlight=False)
 
-    def begin(self, name: str, number: int, of: int) -> None:
-        """A report begins."""
-        self._where = f"report {number} of {of}  {name}"
-        self._task = self._progress.add_task(self._where, total=None, cells="starting")
+    def begin(self, name: str, number: int, of: int) -> BarOfReport:
+        """A report begins; tell its progress to what is returned."""
+        return BarOfReport(self._progress, f"report {number} of {of}  {name}")
+
+
+class BarOfReport:
+    """The bar of one report."""
+
+    def __init__(self, progress: Any, where: str) -> None:
+        self._progress = progress
+        self._where = where
+        self._task = progress.add_task(where, total=None, cells="starting")
 
     def cell(self, number: int, of: int) -> None:
         """A cell begins."""

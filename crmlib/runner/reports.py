@@ -6,14 +6,17 @@ those of `crmlib.errors`; of several reports the highest one stands.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import crmlib
 from crmlib.errors import BusyError, CrmError, DataError, ParameterError, SourceError
 from crmlib.runner import records
+from crmlib.runner.parallel import Interruption, results
 from crmlib.runner.parameters import from_text
 from crmlib.runner.plan import NAME, Report, plan, report_names
 from crmlib.runner.progress import Lines, Live
@@ -33,6 +36,8 @@ EXIT_CODES = {
     "kernel died": 6,
     "interrupted": 130,
 }
+
+OnCell = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,14 @@ def requests(
     return found
 
 
-def run_reports(root: Path, wanted: Sequence[Request], display: Lines | Live, *, force: bool = False) -> list[Record]:
+def run_reports(
+    root: Path,
+    wanted: Sequence[Request],
+    display: Lines | Live,
+    *,
+    force: bool = False,
+    jobs: int = 1,
+) -> list[Record]:
     """Run each report that is not up to date; one that fails does not stop the others.
 
     Parameters
@@ -115,6 +127,8 @@ def run_reports(root: Path, wanted: Sequence[Request], display: Lines | Live, *,
         Where progress is shown.
     force : bool
         Run reports that are up to date too.
+    jobs : int
+        How many may run at a time.
 
     Returns
     -------
@@ -123,26 +137,47 @@ def run_reports(root: Path, wanted: Sequence[Request], display: Lines | Live, *,
     """
     from crmlib.runner.warm import kernels
 
-    with kernels():
-        return _run_each(root, wanted, display, force=force)
-
-
-def _run_each(root: Path, wanted: Sequence[Request], display: Lines | Live, *, force: bool) -> list[Record]:
-    from crmlib.runner.shelf import write_shelf
-
     with records.locked(root, "shelf", wait=60):
         records.recover(root)
-    done: list[Record] = []
-    for number, request in enumerate(wanted, 1):
-        display.begin(request.publication or request.report.name, number, len(wanted))
-        record = _attempt(root, request, display, force=force)
-        with records.locked(root, "shelf", wait=60):
-            write_shelf(root)
-        display.end(_summary(root, record), good=record["exit_code"] == 0)
-        done.append(record)
-        if record["outcome"] == "interrupted":
-            break
-    return done
+    interruption = Interruption()
+    tasks = [
+        partial(_shown_attempt, root, request, display, (number, len(wanted)), interruption, force=force)
+        for number, request in enumerate(wanted, 1)
+    ]
+    # For one report the fork server would import what its kernel imports as well.
+    done: list[Record]
+    with kernels() if len(tasks) > 1 else contextlib.nullcontext():
+        if min(jobs, len(tasks)) > 1:
+            done = results(tasks, jobs, interruption)
+            if interruption.asked and not any(record["outcome"] == "interrupted" for record in done):
+                raise KeyboardInterrupt
+            return done
+        done = []
+        for task in tasks:
+            done.append(task())
+            if done[-1]["outcome"] == "interrupted":
+                break
+        return done
+
+
+def _shown_attempt(
+    root: Path,
+    request: Request,
+    display: Lines | Live,
+    place: tuple[int, int],
+    interruption: Interruption,
+    *,
+    force: bool,
+) -> Record:
+    """Record of the report, its progress shown and the shelf brought up to date."""
+    from crmlib.runner.shelf import write_shelf
+
+    progress = display.begin(request.publication or request.report.name, *place)
+    record = _attempt(root, request, progress.cell, interruption, force=force)
+    with records.locked(root, "shelf", wait=60):
+        write_shelf(root)
+    progress.end(_summary(root, record), good=record["exit_code"] == 0)
+    return record
 
 
 def exit_code(done: Sequence[Record]) -> int:
@@ -150,7 +185,7 @@ def exit_code(done: Sequence[Record]) -> int:
     return max((record["exit_code"] for record in done), default=0)
 
 
-def _attempt(root: Path, request: Request, display: Lines | Live, *, force: bool) -> Record:
+def _attempt(root: Path, request: Request, on_cell: OnCell, interruption: Interruption, *, force: bool) -> Record:
     """Record of the report, run if need be; failures become records, never exceptions."""
     report = request.report
     held = records.lock_name(request.publication or report.name, report.parameters)
@@ -173,7 +208,7 @@ def _attempt(root: Path, request: Request, display: Lines | Live, *, force: bool
             last = None if force else _last_good(root, request, made_of)
             if last is not None:
                 return _up_to_date(root, base, last)
-            return _run(root, request, made_of, base, display)
+            return _run(root, request, made_of, base, on_cell, interruption)
     except BusyError:
         return _recorded(
             root, base, "busy", f"{report.name} with these parameters is running already; wait for its end"
@@ -217,7 +252,9 @@ def _last_good(root: Path, request: Request, made_of: Inputs) -> Record | None:
     return last if last.get("key") == made_of.key and page.is_file() and in_place and not failed_since else None
 
 
-def _run(root: Path, request: Request, made_of: Inputs, base: Record, display: Lines | Live) -> Record:
+def _run(
+    root: Path, request: Request, made_of: Inputs, base: Record, on_cell: OnCell, interruption: Interruption
+) -> Record:
     from crmlib.runner.execution import warm_up
 
     warm_up(root)  # what kernels need is imported while we import what execution and rendering need
@@ -240,7 +277,7 @@ def _run(root: Path, request: Request, made_of: Inputs, base: Record, display: L
     }
     records.write_record(folder, record)
     try:
-        record |= made(root, report, folder, record, display.cell)
+        record |= made(root, report, folder, record, on_cell, interruption)
     except Exception as error:  # whatever went wrong, the record says so and other reports go on
         kind = "" if isinstance(error, CrmError) else f"{type(error).__name__}: "
         record |= {"outcome": "failed", "message": kind + " ".join(str(error).split())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,23 @@ from typing import Any
 from crmlib.errors import DataError
 from crmlib.findings import MIME, Findings, read
 from crmlib.runner import records
+from crmlib.runner.parallel import Interruption
 from crmlib.runner.parameters import assignments
 from crmlib.runner.plan import Report
 from crmlib.runner.records import Record
 
+#: One page at a time: rendering is this process's own work, and its libraries promise nothing about threads.
+_RENDERING = threading.Lock()
 
-def made(root: Path, report: Report, folder: Path, record: Record, on_cell: Callable[[int, int], None]) -> Record:
+
+def made(
+    root: Path,
+    report: Report,
+    folder: Path,
+    record: Record,
+    on_cell: Callable[[int, int], None],
+    interruption: Interruption | None = None,
+) -> Record:
     """What execution, judgement and rendering add to the record; the notebook and page are in the folder.
 
     Parameters
@@ -27,6 +39,8 @@ def made(root: Path, report: Report, folder: Path, record: Record, on_cell: Call
         As begun: the page's provenance.
     on_cell : callable
         Told the number of each code cell as it starts, and how many there are.
+    interruption : Interruption, optional
+        By which another thread may end the run.
 
     Raises
     ------
@@ -50,6 +64,7 @@ def made(root: Path, report: Report, folder: Path, record: Record, on_cell: Call
         cell_timeout=report.cell_timeout,
         run_timeout=report.run_timeout,
         on_cell=lambda index: on_cell(code.index(index) + 1, len(code)),
+        interruption=interruption,
     )
     records.write_atomic(output, nbformat.writes(notebook) + "\n")
     added: Record = {
@@ -63,7 +78,8 @@ def made(root: Path, report: Report, folder: Path, record: Record, on_cell: Call
     if account.outcome != "good":
         return added
     found = stored_findings(notebook)
-    html = page(notebook, report=report, findings=found, provenance=record)
+    with _RENDERING:
+        html = page(notebook, report=report, findings=found, provenance=record)
     records.write_atomic(folder / "report.html", html)
     return added | {"title": page_title(notebook), "findings": found.to_json()["findings"]}
 
