@@ -124,7 +124,7 @@ def test_rules_are_named_made_or_refused():
     )
     pd.testing.assert_frame_equal(named, made)
     assert credits(touches, outcomes, rule=markov).equals(credits(touches, outcomes))
-    assert str(markov(2)) == "Markov, order 2"
+    assert str(markov(2)) == "Markov of order 2"
     for options, message in (
         ({"rule": "last click"}, "'last click' is unknown; use one of first_touch"),
         ({"rule": "markov", "half_life": 3}, "does not take half_life"),
@@ -975,17 +975,22 @@ def test_overpaid_names_both_ends():
 @pytest.mark.parametrize(
     ("effect", "words"),
     [
-        ((10, -5, 25), "fewer than the 90 that would pay for it; that refutes the 100 that last touch"),
-        ((120, 95, 145), "more than the 90 that would pay for it; that agrees with the 100"),
-        ((170, 150, 190), "more than the 90 that would pay for it; that exceeds the 100"),
-        ((80, 50, 110), "leaves open whether they are the 90 that would pay for it; that agrees with the 100"),
+        (
+            (10, -5, 25),
+            "fewer than the 90 that would pay for it at USD 10.00 each; that refutes the 100 that last touch",
+        ),
+        ((120, 95, 145), "more than the 90 that would pay for it at USD 10.00 each; that agrees with the 100"),
+        ((170, 150, 190), "more than the 90 that would pay for it at USD 10.00 each; that exceeds the 100"),
+        (
+            (80, 50, 110),
+            "leaves open whether they are the 90 that would pay for it at USD 10.00 each; that agrees with the 100",
+        ),
     ],
 )
 def test_holdout_refutes_agrees_or_exceeds(effect, words):
     row = pd.Series(dict(zip(["increment", "low", "high"], effect, strict=True)))
-    finding = attribution.conclusions.holdout(
-        row, channel="clicks", claimed=100, rule="last touch", cost=900, currency="USD", worth=10
-    )
+    claim = pd.Series({"rule": "last touch", "channel": "clicks", "credit": 100})
+    finding = attribution.conclusions.holdout(row, claim, cost=900, currency="USD", worth=10)
     assert words in finding.sentence
 
 

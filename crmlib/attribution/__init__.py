@@ -27,6 +27,7 @@ from crmlib.attribution.rules import (
     markov,
     position_based,
     shapley,
+    standard_rules,
     time_decay,
 )
 from crmlib.attribution.sample import CreditSample, credit_intervals, credit_sample, paired_comparison
@@ -60,6 +61,7 @@ __all__ = [
     "rule_bias",
     "shapley",
     "share_table",
+    "standard_rules",
     "time_decay",
     "transition_matrix",
     "true_acquisition_costs",

@@ -110,38 +110,42 @@ def cut(ranking: pd.DataFrame, *, cut: float, currency: str, where: str) -> Find
     return Finding("lost_profit_worst_rule", worst["lost_profit"], currency, sentence)
 
 
-def holdout(effect: pd.Series, *, channel: str, claimed: float, rule: str, cost: float, currency: str,
-            worth: float, level: float = 0.95) -> Finding:  # fmt: skip
+def holdout(
+    effect: pd.Series, claim: pd.Series, *, cost: float, worth: float, currency: str, level: float = 0.95
+) -> Finding:
     """What an experiment says about one channel, beside the customers that a rule claims for it.
 
     Parameters
     ----------
     effect : pandas.Series
         As `holdout_effect` gives it.
-    channel, claimed, rule
-        The channel, and the customers that the rule of this label credits it with.
+    claim : pandas.Series
+        rule, channel, credit: a row of `rule_bias`, the channel being the one that was held out.
     cost : float
         What the channel cost.
-    worth : float
+    worth, currency
         What a newly won customer is worth.
+    level : float
+        Level of the effect's interval.
     """
     adds = count(effect["increment"]) + between(effect["low"], effect["high"], count, level)
     needed = cost / worth
+    would_pay = f"the {count(needed)} that would pay for it at {money(worth, currency)} each"
     if effect["high"] < needed:
-        money_says = f"fewer than the {count(needed)} that would pay for it"
+        money_says = f"fewer than {would_pay}"
     elif effect["low"] > needed:
-        money_says = f"more than the {count(needed)} that would pay for it"
+        money_says = f"more than {would_pay}"
     else:
-        money_says = f"which leaves open whether they are the {count(needed)} that would pay for it"
-    if claimed > effect["high"]:
-        claim = "refutes"
-    elif claimed < effect["low"]:
-        claim = "exceeds"
+        money_says = f"which leaves open whether they are {would_pay}"
+    if claim["credit"] > effect["high"]:
+        verb = "refutes"
+    elif claim["credit"] < effect["low"]:
+        verb = "exceeds"
     else:
-        claim = "agrees with"
+        verb = "agrees with"
     sentence = (
-        f"Held out from half of the prospects by lot, {channel} is found to add {adds} customers, {money_says}; "
-        f"that {claim} the {count(claimed)} that {rule} credits it with."
+        f"Held out from half of the prospects by lot, {claim['channel']} is found to add {adds} customers, "
+        f"{money_says}; that {verb} the {count(claim['credit'])} that {claim['rule']} credits it with."
     )
     return Finding(
         "holdout_increment", effect["increment"], "customers", sentence, effect["low"], effect["high"], level

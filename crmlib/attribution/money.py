@@ -47,7 +47,8 @@ def channel_costs(touches: Any) -> pd.DataFrame:
     """
     view = wrap(touches, ("channel", "cost"), table="touches")
     name = nw.col("channel").cast(nw.String)
-    named = nw.when(~name.is_null() & (name.str.strip_chars() != "")).then(name).otherwise(nw.lit(UNKNOWN)).alias("channel")
+    known = ~name.is_null() & (name.str.strip_chars() != "")
+    named = nw.when(known).then(name).otherwise(nw.lit(UNKNOWN)).alias("channel")
     cost = nw.col("cost").cast(nw.Float64)
     faulty = (cost.is_null() | ~cost.is_finite() | (cost < 0)).cast(nw.Int64)
     sums = view.select(named, cost.alias("cost"), faulty.alias("wrong")).group_by("channel")

@@ -151,7 +151,7 @@ class TimeDecay(PositionRule):
         return raw / np.repeat(totals, paths.lengths)
 
     def __str__(self) -> str:
-        return "time decay" if self.half_life is None else f"time decay, half-life {self.half_life:g}"
+        return "time decay" if self.half_life is None else f"time decay with half-life {self.half_life:g}"
 
 
 def _all_to(touch: np.ndarray, paths: Paths) -> np.ndarray:

@@ -49,7 +49,7 @@ class Markov(Rule):
         return credits
 
     def __str__(self) -> str:
-        return f"Markov, order {self.order}"
+        return f"Markov of order {self.order}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Shapley(Rule):
         return self.worth == "rate" and len(paths.channels) > EXACT_UP_TO
 
     def __str__(self) -> str:
-        return f"Shapley, {self.worth}"
+        return f"Shapley by {self.worth}"
 
 
 def scaled(effects: np.ndarray, amount: np.ndarray) -> np.ndarray:
@@ -176,6 +176,28 @@ RULES: dict[str, Callable[..., Rule]] = {
     "markov": markov,
     "shapley": shapley,
 }
+
+
+def standard_rules(order: int = 1, half_life: float | None = None, direct: str = "direct") -> tuple[Rule, ...]:
+    """The nine rules that are usually set side by side, those that look at one journey first.
+
+    Parameters
+    ----------
+    order : int
+        Of the Markov chain.
+    half_life : float, optional
+        Of time decay.
+    direct : str
+        Name of the direct channel.
+
+    Returns
+    -------
+    tuple of Rule
+        first touch, last touch, last non direct, linear, position based, time decay; Markov, Shapley
+        by rate, Shapley by count.
+    """
+    single = (first_touch, last_touch, last_non_direct(direct), linear, position_based(), time_decay(half_life))
+    return (*single, markov(order), shapley("rate"), shapley("count"))
 
 
 def rule_of(rule: str | Rule | Callable[..., Rule], **options: Any) -> Rule:
