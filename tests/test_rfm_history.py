@@ -1,0 +1,112 @@
+"""Purchase histories from orders."""
+
+from __future__ import annotations
+
+import datetime
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+import pytest
+
+from crmlib import data, rfm
+from crmlib.errors import MissingColumnsError, ParameterError
+from crmlib.frames import to_pandas
+
+# Ann: 1 January twice (5 + 7), 15 January twice in the day (10 and a return of 4), 29 January (8).
+# Bob: 8 January. Cleo: 5 February only, after as_of.
+ORDERS = {
+    "customer_id": ["ann", "ann", "ann", "ann", "ann", "bob", "cleo"],
+    "ordered_at": [
+        datetime.datetime(2026, 1, 1, 9),
+        datetime.datetime(2026, 1, 1, 23, 59),
+        datetime.datetime(2026, 1, 15, 8),
+        datetime.datetime(2026, 1, 15, 22),
+        datetime.datetime(2026, 1, 29, 23, 59, 59),
+        datetime.datetime(2026, 1, 8),
+        datetime.datetime(2026, 2, 5),
+    ],
+    "amount": [5.0, 7.0, 10.0, -4.0, 8.0, 3.0, 9.0],
+}
+
+
+def history_of(orders, **options):
+    return to_pandas(rfm.purchase_history(orders, **options), sort_by=["customer_id"])
+
+
+def test_histories_equal_the_hand_worked_table_on_every_engine(frame):
+    orders = frame(ORDERS)
+    result = rfm.purchase_history(orders, as_of="2026-01-29")
+    assert frame.same_kind(result)
+    expected = pd.DataFrame(
+        {
+            "customer_id": ["ann", "bob"],
+            "frequency": [2, 0],
+            "recency": [4.0, 0.0],  # 28 days
+            "age": [4.0, 3.0],
+            "monetary_value": [7.0, np.nan],  # (10 - 4 + 8) / 2
+        }
+    )
+    pd.testing.assert_frame_equal(
+        to_pandas(result, sort_by=["customer_id"]), expected.astype({"frequency": "int64"}), check_dtype=False
+    )
+
+
+def test_as_of_defaults_to_the_last_orders_day(frame):
+    table = history_of(frame(ORDERS), unit="day")
+    assert table["age"].tolist() == [35.0, 28.0, 0.0]
+    assert table["recency"].tolist() == [28.0, 0.0, 0.0]
+
+
+def test_the_as_of_day_counts_and_later_orders_do_not(frame):
+    assert history_of(frame(ORDERS), as_of="2026-01-28")["frequency"].tolist() == [1, 0]
+    assert history_of(frame(ORDERS), as_of="2026-01-15")["monetary_value"].tolist()[0] == 6.0
+    assert history_of(frame(ORDERS), as_of="2025-12-31").empty
+
+
+def test_weeks_are_sevenths_of_days(frame):
+    days, weeks = (history_of(frame(ORDERS), unit=unit) for unit in ("day", "week"))
+    for column in ("recency", "age"):
+        np.testing.assert_allclose(weeks[column], days[column] / 7, rtol=1e-15)
+
+
+def test_no_orders_and_missing_values(frame):
+    nobody = nw.from_native(frame(ORDERS)).filter(nw.col("amount") > 99).to_native()
+    assert history_of(nobody).empty
+    gaps = {name: [*values, None] for name, values in ORDERS.items()}
+    gaps["amount"][-1] = 1.0
+    assert history_of(frame(gaps))["customer_id"].tolist() == ["ann", "bob", "cleo"]
+
+
+def test_holdout_counts_days_after_the_history(frame):
+    table = to_pandas(
+        rfm.holdout_history(frame(ORDERS), as_of="2026-01-10", until="2026-01-31", unit="day"), sort_by=["customer_id"]
+    )
+    assert table["customer_id"].tolist() == ["ann", "bob"]
+    assert table["holdout_frequency"].tolist() == [2, 0]
+    assert table["holdout_amount"].tolist() == [14.0, 0.0]
+    assert table["holdout_time"].tolist() == [21.0, 21.0]
+    assert table["age"].tolist() == [9.0, 2.0]
+
+
+def test_wrong_options_say_what_to_do(frame):
+    with pytest.raises(ParameterError, match="unit 'fortnight' is unknown; use one of day, week"):
+        rfm.purchase_history(frame(ORDERS), unit="fortnight")
+    with pytest.raises(ParameterError, match="until must lie after as_of"):
+        rfm.holdout_history(frame(ORDERS), as_of="2026-03-01")
+    with pytest.raises(ParameterError, match="as_of is not set"):
+        rfm.holdout_history(frame(ORDERS), as_of="")
+    with pytest.raises(MissingColumnsError, match="orders lacks 'amount'"):
+        rfm.purchase_history(frame({"customer_id": [1], "ordered_at": [datetime.date(2026, 1, 1)]}))
+
+
+@pytest.mark.data
+def test_the_sample_gives_the_published_histories():
+    """The file rounds times to two digits and means to cents."""
+    tables = data.load("cdnow_sample")
+    mine = history_of(tables["orders"], as_of="1997-09-30")
+    theirs = to_pandas(tables["purchase_history"], sort_by=["customer_id"])
+    assert (mine["customer_id"] == theirs["customer_id"]).all()
+    assert (mine["frequency"] == theirs["frequency"]).all()
+    for column in ("recency", "age", "monetary_value"):
+        np.testing.assert_allclose(mine[column], theirs[column], atol=0.0051)
