@@ -776,6 +776,8 @@ def test_a_real_source_has_no_true_effect_and_no_known_start():
         loyalty.true_effect(data.load("cdnow"))
     with pytest.raises(ParameterError, match="'cdnow' does not say when its programme began"):
         loyalty.panel_start(data.load("cdnow"))
+    with pytest.raises(DataError, match="has no table 'memberships'"):
+        loyalty.programme_panel(data.load("cdnow"))
 
 
 def test_the_sweep_shows_selection_bending_the_naive_difference_only():
@@ -872,7 +874,8 @@ def test_findings_on_windows_and_chance():
     shares = pd.DataFrame({"days": [7, 7, 28], "all_customers": [0.7, 0.8, 0.6], "buyers_only": [0.5, 0.5, 0.55]})
     moved = loyalty.conclusions.by_window(shares, part=0.2, measure="amount")
     assert moved.value == pytest.approx(0.15)
-    assert "75.0 % in 7 days and 60.0 % in 28 when all customers count, 50.0 % in 7 days" in moved.sentence
+    assert "hold 75.0 % of sales in an average window of 7 days and 60.0 % in one of 28" in moved.sentence
+    assert "of those who bought anything they hold 50.0 % and 55.0 %" in moved.sentence
     alone = loyalty.conclusions.by_window(shares.tail(1), part=0.2, measure="amount")
     assert alone.value is None
     row = {"days": 28, "observed": 0.7, "nbd": 0.72, "long_run": 0.6, "gap": -0.02}

@@ -69,13 +69,12 @@ def by_window(shares: pd.DataFrame, *, part: float, measure: str) -> Finding:
         sentence = f"Only windows of {long} days fit the data, so the length of the window cannot be varied."
         return Finding("top_share_short_minus_long", None, "share", sentence)
     difference = mean.loc[short, "all_customers"] - mean.loc[long, "all_customers"]
-    everybody, buyers = (
-        f"{percent(mean.loc[short, column])} in {short} days and {percent(mean.loc[long, column])} in {long}"
-        for column in ("all_customers", "buyers_only")
-    )
+    first, last = ((mean.loc[length, "all_customers"], mean.loc[length, "buyers_only"]) for length in (short, long))
     sentence = (
-        f"Of {_WHAT[measure]} the top {percent(part, 0)} hold {everybody} when all customers count, {buyers} when "
-        f"only buyers do: the length of the window alone moves it by {100 * abs(difference):.1f} points, so name both."
+        f"The top {percent(part, 0)} of all customers hold {percent(first[0])} of {_WHAT[measure]} in an average "
+        f"window of {short} days and {percent(last[0])} in one of {long}; of those who bought anything they hold "
+        f"{percent(first[1])} and {percent(last[1])}: the window's length alone moves the share by "
+        f"{100 * abs(difference):.1f} points, so name window and base."
     )
     return Finding("top_share_short_minus_long", difference, "share", sentence)
 
@@ -91,13 +90,14 @@ def chance(table: pd.DataFrame, *, days: int, part: float, source: str, level: f
         The window spoken of.
     """
     row = table[table["days"] == days].iloc[0]
-    size = f"{100 * abs(row['gap']):.1f} points"
+    gap = round(100 * row["gap"], 1) + 0.0  # never −0.0
+    size = f"{abs(gap):.1f} points"
     fit = verdict(
         row["gap_low"],
         row["gap_high"],
         above=f"{size} more than if nobody changed",
         below=f"{size} less than if nobody changed",
-        same=f"which cannot be told apart from a base in which nobody changes, {100 * row['gap']:+.1f} points away",
+        same=f"which cannot be told apart from a base in which nobody changes, {gap:+.1f} points away",
     )
     interval = between(row["gap_low"], row["gap_high"], lambda x: f"{100 * x:+.1f}", level)
     sentence = (

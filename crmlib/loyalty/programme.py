@@ -74,6 +74,10 @@ def programme_effect(
     these members and their joining periods. Assumes that without the programme members' outcome would
     have changed as that of the controls did (parallel trends), and that nobody acts on a membership yet
     to come. The test of the time before joining can refute the first; nothing in the data can prove it.
+    Choose periods so long that some dozens join in each: small cohorts make the test find too much.
+    On 1,000 simulated firms of 10,000 customers with parallel trends, monthly, the overall 95 % interval
+    held the true effect in 96 % for orders and for amounts, and the test at 5 % rejected in 6 % and 5 %
+    (Monte Carlo error 0.6 points); where trends were not parallel it covers less and the test finds it.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def programme_panel(
     period, per_days
         As in `membership_panel`.
     """
-    frames = (tables[name] for name in ("orders", "memberships", "customers"))
+    frames = tuple(tables[name] for name in ("orders", "memberships", "customers"))
     options: dict[str, Any] = {"start": panel_start(tables, start), "as_of": tables.as_of}
     panel = membership_panel(*frames, **options, period=period, per_days=per_days)
     return to_pandas(panel, sort_by=["customer_id", "period"])
