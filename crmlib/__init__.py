@@ -13,6 +13,7 @@ data
 topics
     attribution   which channel brought the customer?                   notebook 01
     cohorts       do customers stay?                                    notebook 02
+    loyalty       does 80/20 hold, and what does the programme add?     notebook 03
     profitability which customers lose money, and should they go?       notebook 04
 presentation
     figures       axes in, axes out

@@ -50,8 +50,8 @@ class NBD:
     Examples
     --------
     >>> NBD([0, 1, 2, 3, 10], weights=[60, 20, 10, 6, 4]).fit().params.round(3)
-    r        0.406
-    alpha    0.423
+    r        0.394
+    alpha    0.402
     dtype: float64
     """
 
