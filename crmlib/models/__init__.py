@@ -8,12 +8,14 @@ at given opportunities        BetaGeoBetaBinomial
 nobody leaves                 NBD
 spend an order                GammaGamma
 renewals of a contract        ShiftedBetaGeometric  BetaDiscreteWeibull
+brands of a category          Dirichlet
 """
 
 from crmlib.models.beta_binomial import BetaGeoBetaBinomial, BetaGeoBetaBinomialResults
 from crmlib.models.beta_discrete_weibull import BetaDiscreteWeibull
 from crmlib.models.beta_geo import BetaGeoNBD
 from crmlib.models.contractual import ContractResults
+from crmlib.models.dirichlet import Dirichlet, DirichletMarket, DirichletResults, dirichlet_from_measures
 from crmlib.models.gamma_gamma import GammaGamma, GammaGammaResults
 from crmlib.models.modified_beta_geo import ModifiedBetaGeoNBD
 from crmlib.models.nbd import NBD, NBDResults, gamma_top_share, nbd_top_share
@@ -28,6 +30,9 @@ __all__ = [
     "BetaGeoBetaBinomialResults",
     "BetaGeoNBD",
     "ContractResults",
+    "Dirichlet",
+    "DirichletMarket",
+    "DirichletResults",
     "GammaGamma",
     "GammaGammaResults",
     "ModifiedBetaGeoNBD",
@@ -35,6 +40,7 @@ __all__ = [
     "ParetoNBD",
     "ShiftedBetaGeometric",
     "TransactionResults",
+    "dirichlet_from_measures",
     "gamma_top_share",
     "nbd_top_share",
 ]
