@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from crmlib.models.counts import Counts
 from crmlib.models.quadrature import beta_nodes, gamma_nodes, unit_nodes
-from crmlib.models.transactions import TransactionModel
+from crmlib.models.transactions import Futures, TransactionModel
 
 Floats = NDArray[np.float64]
 
@@ -85,18 +85,20 @@ class BetaGeoNBD(TransactionModel):
     def _dropout_starts(self, age: float) -> Sequence[Sequence[float]]:
         return [(0.8, 2.5), (0.3, 3.0), (3.0, 10.0)]
 
-    def _alive(self, theta: Mapping[str, Any], x: Floats, recency: Floats, age: Floats) -> Floats:
+    def alive_probability(self, theta: Mapping[str, Any], x: Floats, recency: Floats, age: Floats) -> Floats:
+        """Probability to be still active at the end of each history."""
         r, alpha, a, b = (theta[name] for name in self.names)
         step = np.log(alpha + age) - np.log(alpha + recency)
         return np.exp(-_gone(_log_odds_gone(a, b, x + self.first_chance, r + x, step))[1])
 
-    def _posterior(self, theta: Mapping[str, Any], x: Floats, age: Floats) -> tuple[Floats, ...]:
+    def active_posterior(self, theta: Mapping[str, Any], x: Floats, age: Floats) -> tuple[Floats, ...]:
+        """Parameters of those still active after histories."""
         r, alpha, a, b = (theta[name] for name in self.names)
         after = (r + x, alpha + age, a + 0 * x, b + x + self.first_chance)
         return tuple(np.broadcast_arrays(*after))
 
     @staticmethod
-    def _expected(posterior: tuple[Floats, ...], time: float) -> Floats:
+    def expected_count(posterior: tuple[Floats, ...], time: float) -> Floats:
         r""":math:`E_p\left[\left(1 - (1 + p\,t/\alpha)^{-r}\right) / p\right]`; the rate was integrated out."""
         from scipy.special import exprel
 
@@ -108,7 +110,7 @@ class BetaGeoNBD(TransactionModel):
         return np.asarray((r * ratio * exprel(-r * step)) @ weights * time / posterior[1])
 
     @staticmethod
-    def _exceeding(posterior: tuple[Floats, ...], time: Any, count: int) -> Floats:
+    def count_exceeded(posterior: tuple[Floats, ...], time: Any, count: int) -> Floats:
         r""":math:`P(N > k)\,E(1 - p)^k`: enough Poisson points, and no leaving at the first k of them."""
         from scipy.special import betainc, betaln
 
@@ -116,7 +118,7 @@ class BetaGeoNBD(TransactionModel):
         return np.asarray(betainc(count + 1.0, r, time / (alpha + time)) * np.exp(betaln(a, b + count) - betaln(a, b)))
 
     @staticmethod
-    def _discounted(posterior: tuple[Floats, ...], rate: float, horizon: float) -> Floats:
+    def discounted_count(posterior: tuple[Floats, ...], rate: float, horizon: float) -> Floats:
         r""":math:`E\left[\lambda \int_0^H e^{-(\delta + \lambda p) t} dt\right]` over both distributions."""
         from scipy.special import exprel
 
@@ -131,6 +133,15 @@ class BetaGeoNBD(TransactionModel):
                 each = own / total if np.isinf(horizon) else own * horizon * exprel(-total * horizon)
             value[part] = (each @ weights) @ weights
         return value
+
+    @staticmethod
+    def drawn_futures(posterior: tuple[Floats, ...], draws: int, rng: np.random.Generator) -> Futures:
+        r"""Purchases to stay after come at rate :math:`\lambda (1 - p)`, the last at :math:`\lambda p`."""
+        r, alpha, a, b = (part[:, None] for part in posterior)
+        own = rng.gamma(r, 1 / alpha, (len(r), draws))
+        p = rng.beta(a, b, own.shape)
+        with np.errstate(divide="ignore", over="ignore"):
+            return Futures(own * (1 - p), rng.standard_exponential(own.shape) / (own * p), True)
 
 
 def _gone(odds: Floats) -> tuple[Floats, Floats]:

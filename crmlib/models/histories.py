@@ -51,6 +51,22 @@ def histories(
     DataError
         Lengths differ; a value is missing, infinite, negative or impossible. The message counts them.
     """
+    x, last, end = checked_histories(frequency, recency, age)
+    z = [covariate_matrix(values, len(x), name) for name, values in (("rate", rate), ("dropout", dropout))]
+    rows = distinct_rows(x, last, end, *z[0].T, *z[1].T, weights=weights)
+    covariates = np.stack([rows.columns[0], *rows.columns[3:]], axis=1)[:, 1:]
+    cut = z[0].shape[1]
+    x, last, end = rows.columns[:3]
+    return Histories(x, last, end, covariates[:, :cut], covariates[:, cut:], rows)
+
+
+def checked_histories(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Frequency, recency and age as floats of one shape; a recency beyond age by rounding is cut to it.
+
+    Raises
+    ------
+    DataError
+    """
     given = {"frequency": frequency, "recency": recency, "age": age}
     arrays = {name: np.atleast_1d(np.asarray(values, dtype=float)) for name, values in given.items()}
     try:
@@ -69,12 +85,7 @@ def histories(
     _refuse(odd, "recency is above 0 without a repeat purchase", "recency is the time from first to last purchase")
     odd = (x > 0) & (last == 0)
     _refuse(odd, "recency is 0 with repeat purchases", "merge the orders of a day, as purchase_history does")
-    z = [covariate_matrix(values, len(x), name) for name, values in (("rate", rate), ("dropout", dropout))]
-    rows = distinct_rows(x, np.minimum(last, end), end, *z[0].T, *z[1].T, weights=weights)
-    covariates = np.stack([rows.columns[0], *rows.columns[3:]], axis=1)[:, 1:]
-    cut = z[0].shape[1]
-    x, last, end = rows.columns[:3]
-    return Histories(x, last, end, covariates[:, :cut], covariates[:, cut:], rows)
+    return x, np.minimum(last, end), end
 
 
 def covariate_matrix(values: Any, n: int, name: str) -> Floats:

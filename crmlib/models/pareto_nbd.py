@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crmlib.models.quadrature import legendre
-from crmlib.models.transactions import TransactionModel
+from crmlib.models.transactions import Futures, TransactionModel
 
 Floats = NDArray[np.float64]
 
@@ -63,15 +63,17 @@ class ParetoNBD(TransactionModel):
     def _dropout_starts(self, age: float) -> Sequence[Sequence[float]]:
         return [(0.6, age / 3), (0.2, age), (2.0, 2 * age)]
 
-    def _alive(self, theta: Mapping[str, Any], x: Floats, recency: Floats, age: Floats) -> Floats:
+    def alive_probability(self, theta: Mapping[str, Any], x: Floats, recency: Floats, age: Floats) -> Floats:
+        """Probability to be still active at the end of each history."""
         return _past(theta, x, recency, age).alive
 
-    def _posterior(self, theta: Mapping[str, Any], x: Floats, age: Floats) -> tuple[Floats, ...]:
+    def active_posterior(self, theta: Mapping[str, Any], x: Floats, age: Floats) -> tuple[Floats, ...]:
+        """Parameters of those still active after histories."""
         r, alpha, s, beta = (theta[name] for name in self.names)
         return tuple(np.broadcast_arrays(r + x, alpha + age, s + 0 * x, beta + age))
 
     @staticmethod
-    def _expected(posterior: tuple[Floats, ...], time: float) -> Floats:
+    def expected_count(posterior: tuple[Floats, ...], time: float) -> Floats:
         r""":math:`\frac{r \beta}{\alpha (s - 1)} [1 - (\beta / (\beta + t))^{s - 1}]`, finite at s = 1 too."""
         from scipy.special import exprel
 
@@ -80,7 +82,7 @@ class ParetoNBD(TransactionModel):
         return np.asarray(r * beta / alpha * step * exprel(-(s - 1) * step))
 
     @staticmethod
-    def _exceeding(posterior: tuple[Floats, ...], time: Any, count: int) -> Floats:
+    def count_exceeded(posterior: tuple[Floats, ...], time: Any, count: int) -> Floats:
         """Probability of more than `count` Poisson points before leaving, over when that is."""
         from scipy.special import betainc
 
@@ -95,7 +97,7 @@ class ParetoNBD(TransactionModel):
         return np.asarray(left + stayed[..., 0])
 
     @staticmethod
-    def _discounted(posterior: tuple[Floats, ...], rate: float, horizon: float) -> Floats:
+    def discounted_count(posterior: tuple[Floats, ...], rate: float, horizon: float) -> Floats:
         r""":math:`\frac{r}{\alpha} \int_0^H e^{-\delta t} (1 + t / \beta)^{-s} dt`, on :math:`\log(1 + t / \beta)`."""
         r, alpha, s, beta = (part[..., None] for part in posterior)
         nodes, weights = legendre(80)
@@ -111,6 +113,15 @@ class ParetoNBD(TransactionModel):
         y = span * nodes
         integrand = np.exp((1 - s) * y - rate * beta * np.expm1(y)) * span
         return np.asarray((r / alpha * beta)[..., 0] * (integrand @ weights))
+
+    @staticmethod
+    def drawn_futures(posterior: tuple[Floats, ...], draws: int, rng: np.random.Generator) -> Futures:
+        """Leaving at an own exponential rate, without a purchase."""
+        r, alpha, s, beta = (part[:, None] for part in posterior)
+        own = rng.gamma(r, 1 / alpha, (len(r), draws))
+        with np.errstate(divide="ignore", over="ignore"):
+            leaving = rng.standard_exponential(own.shape) / rng.gamma(s, 1 / beta, own.shape)
+        return Futures(own, leaving, False)
 
 
 class _Past(NamedTuple):

@@ -173,7 +173,7 @@ class TransactionResults(LikelihoodResults):
         float array, one value a customer
         """
         given = self._histories(frequency, recency, age, covariates)
-        return self._expectation(given, self._discounting(rate, horizon))(self.free)[given.rows.place]
+        return self._expectation(given, self.future_discounted(rate, horizon))(self.free)[given.rows.place]
 
     def discounted_interval(
         self,
@@ -188,7 +188,7 @@ class TransactionResults(LikelihoodResults):
     ) -> pd.DataFrame:
         """Delta-method interval of `discounted_transactions`: expected, low, high."""
         given = self._histories(frequency, recency, age, covariates)
-        table = self.expectation_table(self._expectation(given, self._discounting(rate, horizon)), level)
+        table = self.expectation_table(self._expectation(given, self.future_discounted(rate, horizon)), level)
         return table.iloc[given.rows.place].reset_index(drop=True)
 
     # -- shared by the above and by lifetime value ------------------------------------------------
@@ -216,7 +216,7 @@ class TransactionResults(LikelihoodResults):
 
     def _alive(self, given: Histories, free: Floats) -> Floats:
         theta = self.model.theta(free, self.model.effects_of(given))
-        return self.model._alive(theta, given.x, given.recency, given.age)
+        return self.model.alive_probability(theta, given.x, given.recency, given.age)
 
     def _active(self, given: Histories) -> tuple[Rows, Callable[[Floats], tuple[Floats, ...]]]:
         """Distinct (frequency, age), on which alone the posterior of the active depends, and that posterior."""
@@ -226,7 +226,7 @@ class TransactionResults(LikelihoodResults):
         def posterior(free: Floats) -> tuple[Floats, ...]:
             theta = self.model.theta(free, effects)
             own = {name: value[pairs.first] if np.ndim(value) else value for name, value in theta.items()}
-            return self.model._posterior(own, pairs.columns[0], pairs.columns[1])
+            return self.model.active_posterior(own, pairs.columns[0], pairs.columns[1])
 
         return pairs, posterior
 
@@ -239,9 +239,10 @@ class TransactionResults(LikelihoodResults):
 
     def _further(self, time: float) -> Callable[[tuple[Floats, ...]], Floats]:
         at = _time(time)
-        return lambda posterior: self.model._expected(posterior, at)
+        return lambda posterior: self.model.expected_count(posterior, at)
 
-    def _discounting(self, rate: float, horizon: float) -> Callable[[tuple[Floats, ...]], Floats]:
+    def future_discounted(self, rate: float, horizon: float) -> Callable[[tuple[Floats, ...]], Floats]:
+        """Discounted purchases expected of active customers, as a function of their posterior parameters."""
         if not (np.isfinite(rate) and rate >= 0):
             raise ParameterError(f"the discount rate is {rate}; give a continuous rate of at least 0 a unit of time")
         if not horizon > 0:
@@ -250,12 +251,12 @@ class TransactionResults(LikelihoodResults):
             raise ParameterError(
                 "without discount and horizon the sum may be infinite; give a rate above 0 or a horizon"
             )
-        return lambda posterior: self.model._discounted(posterior, float(rate), float(horizon))
+        return lambda posterior: self.model.discounted_count(posterior, float(rate), float(horizon))
 
     def _above(self, given: Histories, time: float, count: int) -> Floats:
         """Probability of each distinct history to be followed by more than `count` purchases."""
         at = _time(time)
-        return self._expectation(given, lambda posterior: self.model._exceeding(posterior, at, count))(self.free)
+        return self._expectation(given, lambda posterior: self.model.count_exceeded(posterior, at, count))(self.free)
 
     def _quantiles(self, given: Histories, time: float, level: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Smallest counts that are exceeded with at most the upper, and the lower, tail probability."""
@@ -267,7 +268,7 @@ class TransactionResults(LikelihoodResults):
         pair, row, count = np.arange(len(pairs.weights)), np.arange(len(alive)), 0
         beyond = np.zeros(len(pairs.weights))
         while len(row):  # customers leave the loop as soon as their upper end is found
-            beyond[pair] = self.model._exceeding(tuple(part[pair] for part in after), time, count)
+            beyond[pair] = self.model.count_exceeded(tuple(part[pair] for part in after), time, count)
             chance = alive[row] * beyond[pairs.place[row]]
             low[row] += chance > 1 - tail
             row = row[chance > tail]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
     from crmlib.models.predictions import TransactionResults
 
 Floats = NDArray[np.float64]
+
+
+class Futures(NamedTuple):
+    """What active customers may turn out to be.
+
+    `rate`: of purchases until leaving; `leaving`: time until then; `last`: whether they leave with a purchase.
+    """
+
+    rate: Floats
+    leaving: Floats
+    last: bool
 
 
 class TransactionModel(LikelihoodModel):
@@ -126,27 +137,32 @@ class TransactionModel(LikelihoodModel):
         """Values of the two drop-out parameters to begin from."""
 
     @abstractmethod
-    def _alive(self, theta: Mapping[str, Any], x: Floats, recency: Floats, age: Floats) -> Floats:
+    def alive_probability(self, theta: Mapping[str, Any], x: Floats, recency: Floats, age: Floats) -> Floats:
         """Probability to be still active at the end of each history."""
 
     @abstractmethod
-    def _posterior(self, theta: Mapping[str, Any], x: Floats, age: Floats) -> tuple[Floats, ...]:
+    def active_posterior(self, theta: Mapping[str, Any], x: Floats, age: Floats) -> tuple[Floats, ...]:
         """Parameters of those still active after histories; each of the shape of x."""
 
     @staticmethod
     @abstractmethod
-    def _expected(posterior: tuple[Floats, ...], time: float) -> Floats:
+    def expected_count(posterior: tuple[Floats, ...], time: float) -> Floats:
         """Purchases expected of active customers in a further time."""
 
     @staticmethod
     @abstractmethod
-    def _exceeding(posterior: tuple[Floats, ...], time: Any, count: int) -> Floats:
+    def count_exceeded(posterior: tuple[Floats, ...], time: Any, count: int) -> Floats:
         """Probability of active customers to buy more than `count` times in a further time."""
 
     @staticmethod
     @abstractmethod
-    def _discounted(posterior: tuple[Floats, ...], rate: float, horizon: float) -> Floats:
+    def discounted_count(posterior: tuple[Floats, ...], rate: float, horizon: float) -> Floats:
         """Purchases expected of active customers up to a horizon, each discounted continuously."""
+
+    @staticmethod
+    @abstractmethod
+    def drawn_futures(posterior: tuple[Floats, ...], draws: int, rng: np.random.Generator) -> Futures:
+        """Random futures of active customers, arrays of shape (customers, draws)."""
 
     def _results(self, free: Floats, information: Floats) -> TransactionResults:
         from crmlib.models.predictions import TransactionResults

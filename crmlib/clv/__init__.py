@@ -1,0 +1,28 @@
+"""Customer lifetime value: what customers will still bring in, how well that is known, and whether to trust it.
+
+Value = discounted expected transactions × expected value of an order × margin. A fitted model of repeat
+purchases gives the first, a gamma-gamma model the second; the two are independent by assumption, which the
+health card checks. What a *customer* may bring in is shown with a prediction interval; the total of a
+*base* with parameter and process variance.
+
+References
+----------
+Fader, P. S., Hardie, B. G. S., & Lee, K. L. (2005), RFM and CLV: using iso-value curves for customer base
+    analysis, Journal of Marketing Research 42, 415-430.
+"""
+
+from crmlib.clv.evaluation import frequency_table, holdout_calibration, holdout_evaluation
+from crmlib.clv.health import health_card
+from crmlib.clv.tracking import cumulative_purchases
+from crmlib.clv.value import base_value, continuous_rate, customer_lifetime_value
+
+__all__ = [
+    "base_value",
+    "continuous_rate",
+    "cumulative_purchases",
+    "customer_lifetime_value",
+    "frequency_table",
+    "health_card",
+    "holdout_calibration",
+    "holdout_evaluation",
+]

@@ -1,0 +1,101 @@
+r"""Random futures: between what one customer's value may turn out to lie.
+
+Given that a customer is active, the future depends on (frequency, age) alone, but for the scale of spend:
+with :math:`\nu \sim \text{Gamma}(q + px, \text{rate } \gamma + xz)` the discounted spend is that rate times
+something that (frequency, age) settle. So futures are drawn once for each distinct pair, not once a
+customer; quantiles then take in the probability to be active exactly: of a customer who is active with
+probability A the q-quantile is the :math:`(q - (1 - A)) / A`-quantile of the active, or 0.
+
+A Poisson number of discounted orders is drawn as one Poisson number with the same mean and variance of the
+discounted sum: rate :math:`m^2 / v`, each worth v / m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crmlib.clv.valuation import Valuation
+from crmlib.errors import ParameterError
+
+Floats = NDArray[np.float64]
+
+#: Random numbers of a kind at a time: about 8 MB.
+_AT_ONCE = 1_000_000
+
+
+def discounted_spend(
+    base: Valuation, alive: Floats, level: float, draws: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Array: quantiles (low, high) of each customer's discounted spend to come, the dead included."""
+    if draws < 100:
+        raise ParameterError(f"draws is {draws}; give at least 100, better 1,000")
+    ends = [np.zeros(base.customers), np.zeros(base.customers)]
+    scale = _scale(base)
+    for rows, pair, futures in _drawn(base, draws, rng):
+        ordered = np.sort(futures, axis=1)
+        for end, probability in zip(ends, ((1 - level) / 2, (1 + level) / 2), strict=True):
+            chance = alive[rows]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                place = np.where(chance > 0, (probability - (1 - chance)) / chance, 0.0).clip(0)
+            # smallest draw that at least this part of them do not exceed
+            index = np.ceil(place * draws).astype(np.int64) - 1
+            end[rows] = np.where(index >= 0, scale[rows] * ordered[pair, index.clip(0)], 0.0)
+    return ends[0], ends[1]
+
+
+def spend_moments(base: Valuation, alive: Floats, draws: int, rng: np.random.Generator) -> Floats:
+    """Array: variance of each customer's discounted spend to come, the dead included."""
+    variance = np.empty(base.customers)
+    scale = _scale(base)
+    for rows, pair, futures in _drawn(base, draws, rng):
+        mean, square = futures.mean(axis=1)[pair], (futures**2).mean(axis=1)[pair]
+        variance[rows] = scale[rows] ** 2 * (alive[rows] * square - (alive[rows] * mean) ** 2)
+    return variance
+
+
+def _drawn(
+    base: Valuation, draws: int, rng: np.random.Generator
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]:
+    """Blocks of distinct pairs: the customers that have them, which pair each has, and (pairs, draws) futures."""
+    posterior = base.posterior(base.purchases.free)
+    shape = base.x[base.pairs.first]
+    order = np.argsort(base.pairs.place, kind="stable")
+    starts = np.searchsorted(base.pairs.place[order], np.arange(len(shape) + 1))
+    size = max(1, _AT_ONCE // draws)
+    for first in range(0, len(shape), size):
+        last = min(first + size, len(shape))
+        futures = _spend(base, tuple(part[first:last] for part in posterior), shape[first:last], draws, rng)
+        rows = order[starts[first] : starts[last]]
+        yield rows, base.pairs.place[rows] - first, futures
+
+
+def _spend(base: Valuation, posterior: tuple[Floats, ...], x: Floats, draws: int, rng: np.random.Generator) -> Floats:
+    """Discounted spend of active customers, over the rate of their spend."""
+    future = base.purchases.model.drawn_futures(posterior, draws, rng)
+    delta, horizon = base.rate, base.horizon
+    end = np.minimum(future.leaving, horizon)
+    if delta > 0:
+        end = np.minimum(end, 60 / delta)  # what comes later is discounted to nothing
+        faded = np.exp(-delta * end)
+        mean = future.rate * -np.expm1(-delta * end) / delta
+    else:
+        faded, mean = np.ones_like(end), future.rate * end
+    worth = (1 + faded) / 2
+    number = rng.poisson(np.minimum(mean / worth, 1e15)).astype(float)
+    last = np.exp(-delta * future.leaving) * (future.leaving <= horizon) if future.last else np.zeros_like(end)
+    if not base.modelled:
+        return worth * number + last
+    p, q, _ = base.spend.params
+    spent = worth * rng.standard_gamma(p * number) + last * rng.standard_gamma(p, number.shape)
+    return spent / rng.standard_gamma((p * x + q)[:, None], number.shape)
+
+
+def _scale(base: Valuation) -> Floats:
+    """Rate of each customer's spend, times the margin."""
+    if not base.modelled:
+        return np.full(base.customers, base.margin_rate * float(base.spend))
+    gamma = base.spend.params["gamma"]
+    return base.margin_rate * (gamma + base.x * base.z)

@@ -1,0 +1,172 @@
+"""Lifetime value of each customer and of the base, with intervals, block by block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crmlib.clv.futures import discounted_spend
+from crmlib.clv.valuation import Valuation
+from crmlib.errors import ParameterError
+from crmlib.intervals import require_level
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crmlib.models import GammaGammaResults, TransactionResults
+
+
+def continuous_rate(yearly: float, unit: str = "week") -> float:
+    """Continuous discount a unit of time of a yearly rate: log(1 + yearly) over the units of a year of 365.25 days.
+
+    Examples
+    --------
+    >>> round(continuous_rate(0.15), 4)
+    0.0027
+    """
+    days = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
+    if unit not in days:
+        raise ParameterError(f"unit {unit!r} is unknown; use one of {', '.join(days)}")
+    if not yearly > -1:
+        raise ParameterError(f"the yearly rate is {yearly}; give a share such as 0.1 for 10 %")
+    return float(np.log1p(yearly) * days[unit] / 365.25)
+
+
+def customer_lifetime_value(
+    purchases: TransactionResults,
+    spend: GammaGammaResults | float,
+    history: Any,
+    *,
+    discount_rate: float,
+    horizon: float = np.inf,
+    margin_rate: float = 1.0,
+    interval: str | None = "prediction",
+    level: float = 0.95,
+    draws: int = 1_000,
+    rng: np.random.Generator | None = None,
+) -> pd.DataFrame:
+    r"""Array: value that each customer is still expected to bring in, with an interval.
+
+    Margin × E(order value | spend) × DERT. Purchases to come only: what a customer has brought in is not in it.
+    Memory beyond the table given and the one returned does not grow with the number of customers.
+
+    Parameters
+    ----------
+    purchases : TransactionResults
+        Fitted BG/NBD, modified BG/NBD or Pareto/NBD.
+    spend : GammaGammaResults or float
+        Fitted model of order values; or one value of an order for all.
+    history : frame
+        customer_id (optional), frequency, recency, age, monetary_value (not read where spend is a number), as
+        `rfm.purchase_history` gives them, in the unit of the fit; and the covariates of the model, by name.
+    discount_rate : float
+        Continuous, a unit of time: see `continuous_rate`.
+    horizon : float
+        How far to look, in units of time.
+    margin_rate : float
+        Share of revenue that is margin, above 0 to 1.
+    interval : {"prediction", "expectation", None}
+        `prediction`: between what the customer's value may turn out to lie, chance and what is not known of the
+        customer included, at the estimated parameters. `expectation`: how well the expected value is known (delta
+        method on the log scale, both models).
+    level : float
+    draws : int
+        Random futures for each distinct (frequency, age), for prediction intervals.
+    rng : numpy.random.Generator, optional
+        Needed for prediction intervals.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a customer in the order given
+        customer_id (where given), probability_alive (0-1), transactions (discounted expected number), order_value
+        (expected margin of an order, money), value (money), low, high.
+
+    Raises
+    ------
+    MissingColumnsError, DataError, ParameterError
+        Impossible histories; a margin, level or interval that is not one; mean spend that is infinite.
+    """
+    import pandas as pd
+
+    require_level(level)
+    if interval not in ("prediction", "expectation", None):
+        raise ParameterError(f"interval is {interval!r}; use prediction, expectation or None")
+    if interval == "prediction" and rng is None:
+        raise ParameterError("prediction intervals are drawn: give rng=np.random.default_rng(seed)")
+    base = Valuation(purchases, spend, history, discount_rate, horizon, margin_rate)
+    names = ["probability_alive", "transactions", "order_value", "value", "low", "high"]
+    columns = {name: np.full(base.customers, np.nan) for name in names}
+    for part in base.blocks():
+        worth = base.expectations(part, slopes=interval == "expectation")
+        for name in names[:4]:
+            columns[name][part] = getattr(worth, name)
+        if interval == "expectation":
+            columns["low"][part], columns["high"][part] = worth.interval(level)
+    if interval == "prediction" and rng is not None:
+        alive = columns["probability_alive"]
+        columns["low"], columns["high"] = discounted_spend(base, alive, level, draws, rng)
+    if interval is None:
+        del columns["low"], columns["high"]
+    table = pd.DataFrame(columns)
+    if base.customer_id is not None:
+        table.insert(0, "customer_id", base.customer_id)
+    return table
+
+
+def base_value(
+    purchases: TransactionResults,
+    spend: GammaGammaResults | float,
+    history: Any,
+    *,
+    discount_rate: float,
+    horizon: float = np.inf,
+    margin_rate: float = 1.0,
+    level: float = 0.95,
+    draws: int = 1_000,
+    rng: np.random.Generator,
+) -> pd.Series:
+    """Array: value that all customers together are still expected to bring in, with an interval.
+
+    Two variances add up: of the estimated parameters (delta method on the total), which all customers share and
+    which therefore does not shrink with their number, and of what independent customers will do (process), from
+    random futures. The interval is normal on the log scale.
+
+    Parameters
+    ----------
+    purchases, spend, history, discount_rate, horizon, margin_rate, level, draws, rng
+        As in `customer_lifetime_value`.
+
+    Returns
+    -------
+    pandas.Series
+        customers, value, low, high, parameter_error, process_error (standard errors, money). With a q of the spend
+        model up to 2 the variance of one customer's order value is infinite, and so is process_error; low and high
+        are then NaN.
+    """
+    import pandas as pd
+    from scipy.stats import norm
+
+    require_level(level)
+    base = Valuation(purchases, spend, history, discount_rate, horizon, margin_rate)
+    total, slope, alive = 0.0, 0.0, np.empty(base.customers)
+    for part in base.blocks():
+        worth = base.expectations(part, slopes=True)
+        total += float(worth.value.sum())
+        slope = slope + worth.slopes.sum(axis=1)
+        alive[part] = worth.probability_alive
+    parameter = float(np.sqrt(slope @ base.free_cov @ slope))
+    process = float(np.sqrt(_process_variance(base, alive, draws, rng)))
+    error = np.hypot(parameter, process)
+    step = np.exp(norm.ppf(0.5 + level / 2) * error / total) if np.isfinite(error) and total > 0 else np.nan
+    values = {"customers": base.customers, "value": total, "low": total / step, "high": total * step}
+    return pd.Series(values | {"parameter_error": parameter, "process_error": process})
+
+
+def _process_variance(base: Valuation, alive: np.ndarray, draws: int, rng: np.random.Generator) -> float:
+    """Sum of the customers' variances, E(V²) - E(V)², at the estimated parameters."""
+    from crmlib.clv.futures import spend_moments
+
+    if base.shape_of_spend() <= 2:
+        return float(np.inf)
+    return float(spend_moments(base, alive, draws, rng).sum())
