@@ -14,6 +14,7 @@ what its kernels had started and removes the folders of their sockets.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -125,7 +126,8 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    control.sendall(f"{trouble or 'ready'}\n".encode())
+    with contextlib.suppress(BrokenPipeError):  # then there is nothing to read below either
+        control.sendall(f"{trouble or 'ready'}\n".encode())
     kernels: Kernels = {}
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
@@ -137,7 +139,10 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
                 _report_ends(kernels)
             if control not in ready:
                 continue
-            asked, channels, _, _ = socket.recv_fds(control, 1, 1)
+            try:
+                asked, channels, _, _ = socket.recv_fds(control, 1, 1)
+            except ConnectionResetError:  # gone before it had read that we are ready
+                asked = b""
             if not asked:
                 _leave_nothing(kernels)
                 return None

@@ -54,13 +54,23 @@ def results(tasks: Sequence[Callable[[], Made]], jobs: int, interruption: Interr
         Asked for when this thread is interrupted.
     """
     with ThreadPoolExecutor(jobs, thread_name_prefix="report") as pool:
-        begun = [pool.submit(task) for task in tasks]
+        begun = [pool.submit(_result, task) for task in tasks]
         try:
             wait(begun)
         except KeyboardInterrupt:
             interruption.ask()
             pool.shutdown(cancel_futures=True)
     return [future.result() for future in begun if not future.cancelled()]
+
+
+def _result(task: Callable[[], Made]) -> Made:
+    """What the task returns; the event loop that Jupyter made for this thread is closed."""
+    from jupyter_core.utils import ensure_event_loop
+
+    try:
+        return task()
+    finally:
+        ensure_event_loop().close()
 
 
 def cores() -> int:

@@ -54,7 +54,8 @@ class ForkedProcess:
         self.returncode: int | None = None
         kind, _, number = self._lines.readline().partition(" ")
         if kind != "pid":
-            raise OSError("the fork server ended; run again, with --cold if it happens twice")
+            self._lines.close()
+            raise OSError("it has ended")
         self.pid = int(number)
 
     def poll(self) -> int | None:
@@ -137,13 +138,19 @@ class ForkServer:
         Raises
         ------
         OSError
-            The server has ended.
+            The server has ended, or may not fork.
         """
+        if self.trouble:
+            raise OSError(self.trouble)
         ours, theirs = socket.socketpair()
-        with theirs, self._lock:
-            socket.send_fds(self._control, [b"."], [theirs.fileno()])
-        ours.sendall(json.dumps(dict(order)).encode() + b"\n")
-        return ForkedProcess(ours)
+        try:
+            with theirs, self._lock:
+                socket.send_fds(self._control, [b"."], [theirs.fileno()])
+            ours.sendall(json.dumps(dict(order)).encode() + b"\n")
+            return ForkedProcess(ours)
+        except OSError:
+            ours.close()
+            raise
 
     def close(self) -> None:
         """End it, and kernels that still run."""
@@ -197,10 +204,6 @@ class WarmProvisioner(LocalProvisioner):
             return await super().launch_kernel(cmd, **kwargs)
         directory = str(kwargs.get("cwd") or Path.cwd())
         server = (_open or _lasting).server(environment, directory)
-        trouble = await asyncio.to_thread(lambda: server.trouble)
-        if trouble:
-            self.log.warning("an ordinary kernel is started: of the fork server, %s", trouble)
-            return await super().launch_kernel(cmd, **kwargs)
         connection = getattr(self.parent, "connection_file", "")
         order = {
             "arguments": arguments,
@@ -208,7 +211,11 @@ class WarmProvisioner(LocalProvisioner):
             "directory": directory,
             "folder": str(Path(connection).parent),
         }
-        forked = await asyncio.to_thread(server.fork, order)
+        try:
+            forked = await asyncio.to_thread(server.fork, order)
+        except OSError as error:
+            self.log.warning("an ordinary kernel is started, for the fork server says: %s", error)
+            return await super().launch_kernel(cmd, **kwargs)
         self.process: Any = forked
         self.pid = self.pgid = forked.pid
         self.cwd = directory
