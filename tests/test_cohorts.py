@@ -151,8 +151,13 @@ def test_triangle_invariants(rows, random):
     orders = pd.DataFrame(rows, columns=["customer_id", "ordered_at", "amount"])
     orders["ordered_at"] = pd.to_datetime(orders["ordered_at"])
     table = triangle_of(orders)
-    assert table["amount"].sum() == orders["amount"].sum()  # money is neither lost nor made
-    assert table.loc[table["age"] == 0, "customers"].sum() == orders["customer_id"].nunique()
+    bought = orders[orders["amount"] >= 0]
+    first = {}
+    for customer, day, _ in sorted(row for row in rows if row[2] >= 0):
+        first.setdefault(customer, day.replace(day=1))
+    counted = sum(amount for customer, day, amount in rows if customer in first and day >= first[customer])
+    assert table["amount"].sum() == counted  # money is neither lost nor made
+    assert table.loc[table["age"] == 0, "customers"].sum() == bought["customer_id"].nunique()
     assert (table.loc[table["age"] == 0, "retention_rate"] == 1).all()
     assert table["retention_rate"].between(0, 1).all()
     shuffled = orders.sample(frac=1, random_state=random.randrange(1000))
@@ -165,6 +170,13 @@ def test_cdnow_cohorts_are_the_published_ones(published):
     for cohort, active in published("cdnow_cohorts")["values"].items():
         mine = table[table["cohort"] == pd.Timestamp(cohort)].sort_values("age")["active"]
         assert mine.head(len(active)).tolist() == active
+
+
+@pytest.mark.data
+def test_ta_feng_first_cohort_is_the_published_one(published):
+    table = triangle_of(data.load("ta_feng")["orders"])
+    first = table[table["cohort"] == table["cohort"].min()]
+    assert first["active"].tolist() == published("ta_feng_cohorts")["values"]["2000-11-01"]
 
 
 @pytest.mark.data
@@ -309,6 +321,32 @@ def test_customer_activity_keeps_its_kind_and_the_money(frame):
     table = to_pandas(result, sort_by=["customer_id", "age"])
     assert table["amount"].tolist() == [12.0, 4.0, 7.0, 15.0, 6.0]
     assert table["complete_ages"].tolist() == [2, 2, 2, 1, 1]
+
+
+def test_a_return_takes_money_back_and_makes_nobody_active(frame):
+    """By hand: Dora buys for 30 in January and sends it back in February; Emil buys for 10 and again for 20 in
+    March, and returned 5 on 2 January for an order from before the data. Only Emil came back, after 40 days.
+    """
+    orders = frame(
+        {
+            "customer_id": ["dora", "dora", "emil", "emil", "emil", "fred"],
+            "ordered_at": [datetime.datetime(2026, *day) for day in [(1, 5), (2, 3), (1, 20), (3, 1), (1, 2), (2, 2)]],
+            "amount": [30.0, -30.0, 10.0, 20.0, -5.0, -8.0],
+        }
+    )
+    table = triangle_of(orders, as_of="2026-03-31")
+    assert table["customers"].tolist() == [2, 2, 2]
+    assert table["active"].tolist() == [2, 0, 1]
+    assert table["amount"].tolist() == [35.0, -30.0, 20.0]
+    activity = to_pandas(cohorts.customer_activity(orders, as_of="2026-03-31"), sort_by=["customer_id", "age"])
+    assert activity["orders"].tolist() == [1, 0, 1, 1]
+    back = cohorts.returned_triangle(activity)
+    assert back["active"].tolist() == [0, 1]
+    assert back["amount"].tolist() == [-30.0, -10.0]
+    times = to_pandas(cohorts.second_order_times(orders, as_of="2026-03-31"), sort_by=["customer_id"])
+    assert times["customer_id"].tolist() == ["dora", "emil"]
+    assert times["days"].tolist() == [85, 40]
+    assert times["observed"].tolist() == [False, True]
 
 
 def test_value_interval_agrees_with_the_normal_one_for_a_plain_mean():

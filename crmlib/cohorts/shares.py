@@ -86,7 +86,7 @@ def returned_triangle(activity: pd.DataFrame) -> pd.DataFrame:
     start = whole[whole["age"] == 0].groupby("cohort")
     sizes = start.agg(customers=("age", "size"), complete_ages=("complete_ages", "first"))
     again = whole[whole["age"] >= 1]
-    first = again.groupby("customer_id").agg(age=("age", "min"), cohort=("cohort", "first"))
+    first = again[again["orders"] > 0].groupby("customer_id").agg(age=("age", "min"), cohort=("cohort", "first"))
     pairs = [(cohort, age) for cohort, ages in sizes["complete_ages"].items() for age in range(1, ages)]
     cells = pd.MultiIndex.from_tuples(pairs, names=["cohort", "age"]) if pairs else sizes.index[:0]
     table = pd.DataFrame(pairs, columns=["cohort", "age"])

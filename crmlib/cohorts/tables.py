@@ -14,6 +14,9 @@ from crmlib.frames import PERIODS, as_date, day_number, period_number, period_st
 #: Beyond this many periods a lazy grid of all of them costs more than asking the orders again which have a cohort.
 _WIDE = 2_000
 
+#: A row that is no return; one whose amount is missing is an order.
+_BOUGHT = ~(nw.col("amount") < 0).fill_null(False)
+
 _ORDER_COLUMNS = ("customer_id", "ordered_at", "amount")
 
 
@@ -23,8 +26,9 @@ def retention_triangle(orders: Any, *, period: str = "month", as_of: str | datet
     Parameters
     ----------
     orders : any frame
-        customer_id; ordered_at (date or datetime without zone); amount (money, may be zero or
-        negative: any order makes its customer active). Rows without customer or instant are left out.
+        customer_id; ordered_at (date or datetime without zone); amount (money, may be zero; a
+        negative one is a return, whose money counts but which makes nobody active). Rows without
+        customer or instant are left out, and returns before a customer's first order.
     period : {"month", "day", "week", "quarter", "year"}
         Calendar period of cohorts and ages; weeks begin on Monday.
     as_of : date or ISO string, optional
@@ -54,10 +58,12 @@ def retention_triangle(orders: Any, *, period: str = "month", as_of: str | datet
     1    1          2       1     7.0
     """
     kept, horizon = _until(orders, period, as_of)
-    seen = (
-        _activity(kept, period)
-        .group_by("number", "age")
-        .agg(cohort=nw.col("cohort").min(), active=nw.len(), amount=nw.col("amount").sum())
+    activity, active = _activity(kept, period, returns=horizon.returns), nw.len()
+    if horizon.returns:  # else every row of the activity is of an active customer
+        activity = activity.with_columns(came=(nw.col("orders") > 0).cast(nw.Int64))
+        active = nw.col("came").sum()
+    seen = activity.group_by("number", "age").agg(
+        cohort=nw.col("cohort").min(), active=active, amount=nw.col("amount").sum()
     )
     # A cohort's size is its active customers at age 0, so one look at `seen` gives every cell: on an
     # engine without shared subplans each further one would read the orders again.
@@ -82,7 +88,7 @@ def retention_triangle(orders: Any, *, period: str = "month", as_of: str | datet
 
 
 def customer_activity(orders: Any, *, period: str = "month", as_of: str | datetime.date | None = None) -> Any:
-    """Frame: each customer's revenue by age, only the periods with an order.
+    """Frame: each customer's revenue and orders by age, only the periods with an order or a return.
 
     Parameters
     ----------
@@ -91,15 +97,25 @@ def customer_activity(orders: Any, *, period: str = "month", as_of: str | dateti
 
     Returns
     -------
-    frame of the same kind, one row a customer and period with an order
+    frame of the same kind, one row a customer and period with an order or a return
         customer_id, cohort (datetime), age (Int64), amount (Float64, revenue in that period),
-        complete_ages (Int64: how many of the customer's periods had ended by `as_of`, the same for
-        a whole cohort; an age at or beyond it is not complete). Every customer has a row at age 0.
+        orders (Int64, returns not counted), complete_ages (Int64: how many of the customer's periods
+        had ended by `as_of`, the same for a whole cohort; an age at or beyond it is not complete).
+        Every customer has a row at age 0.
     """
     kept, horizon = _until(orders, period, as_of)
     complete_ages = (horizon.ended - nw.col("number") + 1).cast(nw.Int64).alias("complete_ages")
-    columns = ("customer_id", "cohort", "age", nw.col("amount").cast(nw.Float64), complete_ages)
-    return _in_order(_activity(kept, period).select(*columns), "customer_id", "age").to_native()
+    columns = (
+        "customer_id",
+        "cohort",
+        "age",
+        nw.col("amount").cast(nw.Float64),
+        nw.col("orders").cast(nw.Int64),
+        complete_ages,
+    )
+    return _in_order(
+        _activity(kept, period, returns=horizon.returns).select(*columns), "customer_id", "age"
+    ).to_native()
 
 
 def second_order_times(orders: Any, *, as_of: str | datetime.date | None = None) -> Any:
@@ -111,7 +127,8 @@ def second_order_times(orders: Any, *, as_of: str | datetime.date | None = None)
     Parameters
     ----------
     orders : any frame
-        customer_id, ordered_at. Rows without either are left out.
+        customer_id, ordered_at [amount: a negative one is a return and no order]. Rows without
+        customer or instant are left out.
     as_of : date or ISO string, optional
         Last day that counts. Default: the last order's day.
 
@@ -121,7 +138,11 @@ def second_order_times(orders: Any, *, as_of: str | datetime.date | None = None)
         customer_id, cohort_day (Int64, days since 1970-01-01 of the first order), days (Int64, at
         least 1 when observed; 0 when the first order fell on `as_of`), observed (Boolean).
     """
-    kept, horizon = _until(orders, "day", as_of, columns=("customer_id", "ordered_at"))
+    wrap(orders, ("customer_id", "ordered_at"), table="orders")
+    priced = "amount" in nw.from_native(orders).collect_schema().names()
+    kept, horizon = _until(orders, "day", as_of, columns=_ORDER_COLUMNS if priced else _ORDER_COLUMNS[:2])
+    if horizon.returns:
+        kept = kept.filter(_BOUGHT)
     days = kept.select("customer_id", day_number(nw.col("ordered_at")).alias("day"))
     first = days.group_by("customer_id").agg(first=nw.col("day").min())
     second = (
@@ -140,13 +161,14 @@ def second_order_times(orders: Any, *, as_of: str | datetime.date | None = None)
 
 
 class _Horizon(NamedTuple):
-    """What is known of the calendar: numbers of the first period with an order, of the one of as_of,
-    and of the last that had ended by the end of that day.
+    """What is known ahead: numbers of the first period with an order, of the one of as_of, and of the
+    last that had ended by the end of that day; and whether returns are among the orders.
     """
 
     first: int
     last: int
     ended: int
+    returns: bool
 
 
 def _until(
@@ -154,8 +176,8 @@ def _until(
 ) -> tuple[Any, _Horizon]:
     """Orders up to the end of the day `as_of`, and the horizon.
 
-    First and last instant are read ahead, also of a lazy frame: a small aggregate that Parquet
-    answers from its statistics, where joining it back in would read all orders once more.
+    First and last instant and the least amount are read ahead, also of a lazy frame: a small aggregate
+    that Parquet answers from its statistics, where joining it back in would read all orders once more.
     """
     if period not in PERIODS:
         raise ParameterError(f"period {period!r} is unknown; use one of {', '.join(PERIODS)}")
@@ -166,35 +188,42 @@ def _until(
         dates = kept.collect_schema()["ordered_at"] == nw.Date
         following = datetime.datetime.combine(day, datetime.time()) + datetime.timedelta(days=1)
         kept = kept.filter(instant <= nw.lit(day) if dates else instant < nw.lit(following))
-    span = to_pandas(kept.select(first=instant.min(), last=instant.max()).to_native()).iloc[0]
-    if span.isna().any():  # no orders: the grid comes out empty whatever the calendar
-        return kept, _Horizon(0, 0, 0)
+    ahead = {"first": instant.min(), "last": instant.max()}
+    if "amount" in columns:
+        ahead["least"] = nw.col("amount").min()
+    span = to_pandas(kept.select(**ahead).to_native()).iloc[0]
+    if span[["first", "last"]].isna().any():  # no orders: the grid comes out empty whatever the calendar
+        return kept, _Horizon(0, 0, 0, returns=False)
     end = datetime.datetime.combine(day or span["last"].date(), datetime.time())
     calendar = nw.from_dict(
         {"at": [span["first"].to_pydatetime(), end, end + datetime.timedelta(days=1)]}, backend="pyarrow"
     )
     first, last, following_period = calendar.select(n=period_number(nw.col("at"), period))["n"].to_list()
-    return kept, _Horizon(first, last, following_period - 1)
+    return kept, _Horizon(first, last, following_period - 1, returns=bool(span.get("least", 0) < 0))
 
 
-def _activity(kept: Any, period: str) -> Any:
-    """One row a customer and period with an order: customer_id, number (period of the cohort), cohort, age, amount."""
+def _activity(kept: Any, period: str, *, returns: bool) -> Any:
+    """One row a customer and period: customer_id, number (period of the cohort), cohort, age, amount, orders."""
     instant = nw.col("ordered_at")
+    bought = {"bought": _BOUGHT.cast(nw.Int64)} if returns else {}
+    orders = nw.col("bought").sum() if returns else nw.len()
     periods = (
-        kept.with_columns(period=period_number(instant, period), amount=nw.col("amount").cast(nw.Float64))
+        kept.with_columns(period=period_number(instant, period), amount=nw.col("amount").cast(nw.Float64), **bought)
         .group_by("customer_id", "period")
-        .agg(amount=nw.col("amount").sum())
+        .agg(amount=nw.col("amount").sum(), orders=orders)
     )
     cohorts = (
-        kept.group_by("customer_id")
+        (kept.filter(_BOUGHT) if returns else kept)
+        .group_by("customer_id")
         .agg(first=instant.min())
         .select(
             "customer_id", number=period_number(nw.col("first"), period), cohort=period_start(nw.col("first"), period)
         )
     )
-    return periods.join(cohorts, on="customer_id", how="inner").select(
-        "customer_id", "number", "cohort", (nw.col("period") - nw.col("number")).alias("age"), "amount"
-    )
+    age = (nw.col("period") - nw.col("number")).alias("age")
+    joined = periods.join(cohorts, on="customer_id", how="inner")
+    table = joined.select("customer_id", "number", "cohort", age, "amount", "orders")
+    return table.filter(nw.col("age") >= 0) if returns else table
 
 
 def _grid(kept: Any, seen: Any, horizon: _Horizon) -> Any:

@@ -58,11 +58,11 @@ def same_month_difference(orders: Any, last_day: str) -> float:
 
 
 def _periods(orders: Any, last_day: str, code: str) -> tuple[Any, Any, Any]:
-    """Orders up to the last day, the period of each, and that of its customer's first order."""
+    """Orders up to the last day without returns, the period of each, and that of its customer's first order."""
     import pandas as pd
 
     table = to_pandas(orders)
-    table = table[table["ordered_at"] < pd.Timestamp(last_day) + pd.Timedelta(days=1)]
+    table = table[(table["ordered_at"] < pd.Timestamp(last_day) + pd.Timedelta(days=1)) & (table["amount"] >= 0)]
     number = table["ordered_at"].dt.to_period(code)
     return table, number, number.groupby(table["customer_id"]).transform("min")
 
