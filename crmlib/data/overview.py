@@ -42,4 +42,6 @@ def _row(name: str, native: Any) -> dict[str, object]:
     found = to_pandas(frame.select(*wanted).to_native()).iloc[0].to_dict()
     days = {key: str(found[key])[:10] if instant else "" for key in ("first_day", "last_day")}
     amount = f"{found['amount']:,.2f}" if "amount" in found else ""
-    return {"table": name, "rows": found["rows"], "customers": found.get("customers", 0), **days, "amount": amount}
+    # one pandas row has one type, so that counts beside money come as floats
+    counts = {key: int(found.get(key, 0)) for key in ("rows", "customers")}
+    return {"table": name, **counts, **days, "amount": amount}
