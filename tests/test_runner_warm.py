@@ -190,6 +190,28 @@ def test_a_forked_kernel_is_a_process_like_an_ordinary_one(root, monkeypatch):
     assert facts["folder"] == str(root)
 
 
+def test_packages_are_set_as_in_a_fresh_kernel(root, monkeypatch):
+    """Some look at import whether they are in a kernel: pandas then shows 20 columns, else as many as fit."""
+    look = notebook_of(
+        """
+        import locale, logging, warnings
+        import matplotlib as mpl, numpy as np, pandas as pd, seaborn as sns, scipy.stats, statsmodels.api as sm
+        import matplotlib.pyplot as plt, pyarrow
+        print(pd.describe_option(_print_desc=False))
+        print(dict(mpl.rcParams), plt.isinteractive(), mpl.matplotlib_fname(), sorted(mpl.colormaps))
+        print(np.get_printoptions(), np.geterr(), locale.getlocale(), pyarrow.default_memory_pool().backend_name)
+        print(sorted(map(str, warnings.filters)), logging.root.level, logging.root.handlers)
+        print(pd.DataFrame({f"a long name of column {number}": [number] for number in range(9)}))
+        """
+    )
+    account, _, text = run(root, look)
+    assert account.kernel == "warm"
+    monkeypatch.setenv(warm.COLD, "1")
+    account, _, cold = run(root, look)
+    assert account.kernel == "cold"
+    assert text.splitlines() == cold.splitlines()
+
+
 def test_its_memory_is_reported(root):
     account, _, _ = run(root, notebook_of("import numpy as np\nlarge = np.ones(50_000_000)", "del large"))
     assert 400 < account.peak_memory < 1500  # 8 bytes each are 381 MiB

@@ -14,9 +14,11 @@ what its kernels had started and removes the folders of their sockets.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import importlib
 import importlib.util
+import io
 import json
 import os
 import selectors
@@ -25,6 +27,7 @@ import signal
 import socket
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +84,10 @@ def preload() -> str:
     for module in late:
         module.__spec__ = importlib.util.find_spec(module.__name__)
     sys.modules.update({module.__name__: module for module in late if module.__spec__})
-    for name in PRELOADED:
-        try:
-            importlib.import_module(name)
-        except ImportError:  # then the notebook that needs it says so
-            continue
+    with _as_in_a_kernel():
+        for name in PRELOADED:
+            with contextlib.suppress(ImportError):  # then the notebook that needs it says so
+                importlib.import_module(name)
     for name in LATE:  # out of the way again: a kernel finds no trace of them
         if type(sys.modules.pop(name, None)) is types.ModuleType:
             return f"{name} is loaded by what it imports"
@@ -95,6 +97,17 @@ def preload() -> str:
     gc.collect()
     gc.freeze()  # what is shared stays shared: the collector would touch, and so copy, every page
     return ""
+
+
+@contextlib.contextmanager
+def _as_in_a_kernel() -> Iterator[None]:
+    """What pandas looks at when imported, to choose how many columns to show and in which encoding."""
+    builtins.get_ipython = lambda: types.SimpleNamespace(kernel=None)  # type: ignore[attr-defined]
+    try:
+        with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="UTF-8")):
+            yield
+    finally:
+        del builtins.get_ipython  # type: ignore[attr-defined]
 
 
 class _LateClass(type):
