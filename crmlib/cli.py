@@ -211,20 +211,22 @@ def notebook_run(names: tuple[str, ...], timeout: float) -> None:
 
     NAMES are such as 02_cohorts; without any, all notebooks and then the template run.
     """
+    import contextlib
     import time
 
-    from crmlib.runner import notebooks
+    from crmlib.runner import notebooks, warm
 
     paths = notebooks.notebook_paths(names)
-    for number, path in enumerate(paths, 1):
-        click.echo(f"[{number}/{len(paths)}] {path.stem} … ", nl=False)
-        began = time.monotonic()
-        try:
-            notebooks.execute(path, timeout=timeout)
-        except CrmError:
-            click.echo("failed")
-            raise
-        click.echo(f"done in {time.monotonic() - began:.0f} s")
+    with warm.kernels() if len(paths) > 1 else contextlib.nullcontext():
+        for number, path in enumerate(paths, 1):
+            click.echo(f"[{number}/{len(paths)}] {path.stem} … ", nl=False)
+            began = time.monotonic()
+            try:
+                notebooks.execute(path, timeout=timeout)
+            except CrmError:
+                click.echo("failed")
+                raise
+            click.echo(f"done in {time.monotonic() - began:.0f} s")
 
 
 @notebook.command("lint")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -99,10 +100,11 @@ def execute(path: Path, *, timeout: float = 600) -> None:
     RunTimeoutError, KernelDiedError
         A cell took too long; the kernel ended.
     """
-    from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    from crmlib.runner import processes, warm
 
     notebook = read(path)
     _clear(notebook)
@@ -112,8 +114,7 @@ def execute(path: Path, *, timeout: float = 600) -> None:
         nonlocal where
         where = f"{path.name}, cell {cell_index + 1} ({cell.id})"
 
-    # Without folders of kernel specifications the native one remains: this interpreter.
-    kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+    kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=warm.specifications())
     client = NotebookClient(
         notebook,
         km=kernel,
@@ -125,7 +126,7 @@ def execute(path: Path, *, timeout: float = 600) -> None:
     )
     try:
         with _private_sockets(kernel):
-            client.execute(cleanup_kc=True)
+            client.execute(cleanup_kc=True, env={**os.environ, **processes.ONE_THREAD})
     except CellTimeoutError as error:
         raise RunTimeoutError(f"{where} took over {timeout:g} s; shorten it, or raise --timeout") from error
     except DeadKernelError as error:
