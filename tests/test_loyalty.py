@@ -786,6 +786,9 @@ def test_the_sweep_shows_selection_bending_the_naive_difference_only():
     straight = table[table["parallel"]]
     assert ((straight["low"] < straight["truth"]) & (straight["truth"] < straight["high"])).all()
     assert (table["naive"] > 4 * table["truth"])[table["pull"] == 1.5].all()
+    for method in ("weighted", "matched"):
+        assert (table[method] < table["naive"])[table["pull"] == 1.5].all()
+        assert (table[method] > 3 * table["truth"])[table["pull"] == 1.5].all()
     assert table.loc[3, "effect"] > table.loc[3, "truth"]
 
 

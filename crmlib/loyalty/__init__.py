@@ -18,6 +18,7 @@ Sun, L., & Abraham, S. (2021), Estimating dynamic treatment effects in event stu
 from crmlib.loyalty import conclusions
 from crmlib.loyalty.chance import chance_by_window, chance_correction, share_by_window
 from crmlib.loyalty.concentration import concentration, gini, lorenz_curve, top_share
+from crmlib.loyalty.matching import adjusted_comparisons, covariate_balance
 from crmlib.loyalty.moderation import buyer_moderation, heavy_buyer_stability
 from crmlib.loyalty.programme import ProgrammeEffect, naive_difference, programme_comparisons, programme_effect
 from crmlib.loyalty.tables import membership_panel, panel_start, window_totals
@@ -26,12 +27,14 @@ from crmlib.loyalty.truth import NEEDED, assumption_sweep, programme_panel, true
 __all__ = [
     "NEEDED",
     "ProgrammeEffect",
+    "adjusted_comparisons",
     "assumption_sweep",
     "buyer_moderation",
     "chance_by_window",
     "chance_correction",
     "concentration",
     "conclusions",
+    "covariate_balance",
     "gini",
     "heavy_buyer_stability",
     "lorenz_curve",

@@ -33,47 +33,18 @@ class Cells:
     @classmethod
     def of(cls, panel: Any, outcome: str) -> Cells:
         """Cells of a panel; who cannot be used is left out and counted, see `programme_effect`."""
-        values, joined = _matrix(panel, outcome)
-        members = joined < values.shape[1]
-        if not members.any():
-            raise DataError("nobody joined the programme within the panel; there is no effect to measure")
-        joined = np.where(members, joined, NEVER)
-        left_out = {}
-        kind = "never"
-        if (~members).sum() < 2:
-            kind = "last joiners"
-            last = joined[members].max()
-            if (joined[members] == last).all():
-                raise DataError(
-                    "everybody joined in the same period, so there is nobody to compare with; "
-                    "take a panel with customers who never joined or who joined at other times"
-                )
-            left_out["a lone non-member"] = int((~members).sum())
-            values, joined = values[members, :last], joined[members]
-            joined = np.where(joined == last, NEVER, joined)
+        sample = Sample.of(panel, (outcome,))
+        (values,), joined = sample.values, sample.joined
         periods = values.shape[1]
-        counts = dict(zip(*np.unique(joined, return_counts=True), strict=True))
-        single = {cohort for cohort, count in counts.items() if count < 2}
-        early, late = joined < 1, (joined >= periods - 1) & (joined != NEVER)
-        lone = np.isin(joined, list(single)) & ~early & ~late
-        left_out["joined in the first period or before"] = int(early.sum())
-        left_out["joined too late to be seen after"] = int(late.sum())
-        left_out["the only one of their period"] = int(lone.sum())
-        used = ~(early | late | lone)
-        cohorts = tuple(int(cohort) for cohort in np.unique(joined[used]))
-        if NEVER not in cohorts or len(cohorts) < 2:
-            raise DataError(
-                "no member can be compared with others before and after joining; a panel needs at least two "
-                "members who joined in one period, a period before and one after it, and two controls"
-            )
+        cohorts = tuple(int(cohort) for cohort in np.unique(joined))
         groups = [values[joined == cohort] for cohort in cohorts]
         return cls(
             cohorts,
             {cohort: len(group) for cohort, group in zip(cohorts, groups, strict=True)},
             np.array([group.mean(axis=0) for group in groups]),
             np.array([np.cov(group, rowvar=False, ddof=1).reshape(periods, periods) for group in groups]),
-            kind,
-            {reason: count for reason, count in left_out.items() if count},
+            sample.control_kind,
+            sample.left_out,
         )
 
     @property
@@ -142,20 +113,73 @@ class Cells:
         return np.einsum("agt,gt->a", stacked, self.means), np.sqrt(np.maximum(spread @ (1 / size), 0))
 
 
-def _matrix(panel: Any, outcome: str) -> tuple[np.ndarray, np.ndarray]:
-    """Outcome by customer and period, and the period in which each customer joined (or a huge number)."""
-    view = wrap(panel, tuple(dict.fromkeys(("customer_id", "period", "joined", outcome))), table="the panel")
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The customers of a panel who can be compared, in the order of their ids.
+
+    Values have the shape (outcomes, customers, periods); joined is the period of joining, `NEVER` for controls.
+    """
+
+    values: np.ndarray
+    joined: np.ndarray
+    customer_id: np.ndarray
+    control_kind: str
+    left_out: Mapping[str, int]
+
+    @classmethod
+    def of(cls, panel: Any, outcomes: tuple[str, ...]) -> Sample:
+        """Sample of a panel; who cannot be used is left out and counted, see `programme_effect`."""
+        values, joined, ids = _matrix(panel, outcomes)
+        members = joined < values.shape[2]
+        if not members.any():
+            raise DataError("nobody joined the programme within the panel; there is no effect to measure")
+        joined = np.where(members, joined, NEVER)
+        left_out = {}
+        kind = "never"
+        if (~members).sum() < 2:
+            kind = "last joiners"
+            last = joined[members].max()
+            if (joined[members] == last).all():
+                raise DataError(
+                    "everybody joined in the same period, so there is nobody to compare with; "
+                    "take a panel with customers who never joined or who joined at other times"
+                )
+            left_out["a lone non-member"] = int((~members).sum())
+            values, joined, ids = values[:, members, :last], joined[members], ids[members]
+            joined = np.where(joined == last, NEVER, joined)
+        counts = dict(zip(*np.unique(joined, return_counts=True), strict=True))
+        single = {cohort for cohort, count in counts.items() if count < 2}
+        early, late = joined < 1, (joined >= values.shape[2] - 1) & (joined != NEVER)
+        lone = np.isin(joined, list(single)) & ~early & ~late
+        left_out["joined in the first period or before"] = int(early.sum())
+        left_out["joined too late to be seen after"] = int(late.sum())
+        left_out["the only one of their period"] = int(lone.sum())
+        used = ~(early | late | lone)
+        if NEVER not in joined[used] or len(np.unique(joined[used])) < 2:
+            raise DataError(
+                "no member can be compared with others before and after joining; a panel needs at least two "
+                "members who joined in one period, a period before and one after it, and two controls"
+            )
+        kept = {reason: count for reason, count in left_out.items() if count}
+        return cls(values[:, used], joined[used], ids[used], kind, kept)
+
+
+def _matrix(panel: Any, outcomes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each outcome by customer and period, when each customer joined (or a huge number), and their ids."""
+    view = wrap(panel, tuple(dict.fromkeys(("customer_id", "period", "joined", *outcomes))), table="the panel")
     table = to_pandas(view.to_native(), sort_by=["customer_id", "period"])
     if table.empty:
         raise DataError("the panel has no customers; take those won before it starts, or an earlier start")
     periods = int(table["period"].nunique())
     if len(table) % periods or not (table["period"].to_numpy().reshape(-1, periods) == np.arange(periods)).all():
         raise DataError(f"the panel is not balanced: every customer needs one row in each of its {periods} periods")
-    values = table[outcome].to_numpy(dtype=float).reshape(-1, periods)
-    if not np.all(np.isfinite(values)):
-        raise DataError(f"{outcome} is missing or infinite in the panel; give 0 where nothing was bought")
+    values = np.stack([table[outcome].to_numpy(dtype=float).reshape(-1, periods) for outcome in outcomes])
+    for outcome, each in zip(outcomes, values, strict=True):
+        if not np.all(np.isfinite(each)):
+            raise DataError(f"{outcome} is missing or infinite in the panel; give 0 where nothing was bought")
     joined = table["joined"].to_numpy(dtype=float, na_value=np.nan).reshape(-1, periods)
     if not np.array_equal(joined, np.repeat(joined[:, :1], periods, axis=1), equal_nan=True):
         raise DataError("joined differs between the rows of one customer; a customer joins once")
     first = joined[:, 0]
-    return values, np.where(np.isnan(first), NEVER, np.nan_to_num(first).astype(np.int64))
+    ids = table["customer_id"].to_numpy()[::periods]
+    return values, np.where(np.isnan(first), NEVER, np.nan_to_num(first).astype(np.int64)), ids

@@ -120,7 +120,7 @@ def programme_effect(
     from scipy.stats import norm
 
     require_level(level)
-    _require_count(horizon=horizon, tested=tested)
+    require_count(horizon=horizon, tested=tested)
     cells = Cells.of(panel, outcome)
     times = cells.event_times(horizon)
     effects = [cells.effect(cohort, time) for cohort, time in times]
@@ -184,7 +184,7 @@ def programme_comparisons(
     import pandas as pd
 
     require_level(level)
-    _require_count(horizon=horizon)
+    require_count(horizon=horizon)
     cells = Cells.of(panel, outcome)
     times = cells.event_times(horizon)
     after = [(cohort, time) for cohort, time in times if time > 0]
@@ -241,7 +241,8 @@ def _wald(cells: Cells, contrasts: list[np.ndarray]) -> pd.Series:
     return pd.Series({"statistic": statistic, "df": rank, "p_value": float(f.sf(statistic, rank, others))})
 
 
-def _require_count(**given: int | None) -> None:
+def require_count(**given: int | None) -> None:
+    """Refuse what is no whole number of 1 or more, None apart."""
     for name, value in given.items():
         if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__") or value < 1):
             raise ParameterError(f"{name} is {value!r}; give a whole number of 1 or more")

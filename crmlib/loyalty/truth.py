@@ -9,6 +9,7 @@ import numpy as np
 
 from crmlib.errors import ParameterError
 from crmlib.frames import to_pandas
+from crmlib.loyalty.matching import adjusted_comparisons
 from crmlib.loyalty.programme import programme_comparisons, programme_effect
 from crmlib.loyalty.tables import membership_panel, panel_start
 
@@ -75,7 +76,7 @@ def true_effect(tables: Tables, *, outcome: str = "orders", period: str = "month
 def assumption_sweep(
     *, customers: int, pulls: Sequence[float] = (0.0, 0.75, 1.5), level: float = 0.95, seed: int
 ) -> pd.DataFrame:
-    """Array: the event study and the naive difference as selection and parallel trends are varied.
+    """Array: the event study and the comparisons of members as selection and parallel trends are varied.
 
     Simulates one firm for each strength with which heavy buyers are drawn into the programme, with members'
     trends parallel to the others' and not; all from the same seed.
@@ -92,7 +93,8 @@ def assumption_sweep(
     Returns
     -------
     pandas.DataFrame, one row a firm; rates are orders per member and 30 days
-        pull, parallel (bool), truth, effect, low, high (event study), naive, pretrend_p.
+        pull, parallel (bool), truth, effect, low, high (event study), naive, weighted, matched (see
+        `adjusted_comparisons`), pretrend_p.
     """
     import pandas as pd
 
@@ -106,8 +108,9 @@ def assumption_sweep(
             panel, known = programme_panel(firm), true_effect(firm)
             study = programme_effect(panel, level=level)
             naive = programme_comparisons(panel, level=level).set_index("method").loc["naive", "effect"]
+            alike = adjusted_comparisons(panel, level=level)["effect"]
             truth = np.average(known["effect"], weights=known["members"])
             estimate = study.overall[["effect", "low", "high"]]
-            rows.append((pull, parallel, truth, *estimate, naive, study.pretrend["p_value"]))
-    names = ["pull", "parallel", "truth", "effect", "low", "high", "naive", "pretrend_p"]
+            rows.append((pull, parallel, truth, *estimate, naive, *alike, study.pretrend["p_value"]))
+    names = ["pull", "parallel", "truth", "effect", "low", "high", "naive", "weighted", "matched", "pretrend_p"]
     return pd.DataFrame(rows, columns=names)
