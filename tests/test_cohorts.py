@@ -287,6 +287,15 @@ def test_another_baseline_can_be_named():
         cohorts.cohort_comparison(cells((30, 100)), age=1, baseline="2027-01-01")
 
 
+def test_a_handful_of_customers_is_no_baseline():
+    """Three customers in the first month: the second month's hundred is what later ones are held against."""
+    table = cohorts.cohort_comparison(cells((1, 3), (30, 100), (90, 100)), age=1)
+    assert table["baseline"].tolist() == [pd.Timestamp("2026-02-01")]
+    assert table["distinct"].tolist() == [True]
+    few = cohorts.cohort_comparison(cells((1, 3), (2, 4)), age=1)
+    assert few["baseline"].tolist() == [pd.Timestamp("2026-01-01")]
+
+
 @pytest.mark.parametrize("options", [{"age": 0}, {"age": 1, "level": 1.0}, {"age": 1, "level": 95}])
 def test_impossible_comparisons_are_refused(options):
     with pytest.raises(ParameterError, match=r"age 1 or later|between 0 and 1"):
@@ -476,12 +485,15 @@ def compared(*counts):
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        ([(300, 1000), (400, 1000)], "the later cohort did better than the first"),
-        ([(300, 1000), (200, 1000), (210, 1000)], "both later cohorts did worse than the first"),
-        ([(300, 1000), (200, 1000), (210, 1000), (190, 1000)], "all 3 later cohorts did worse than the first"),
-        ([(300, 1000), (200, 1000), (301, 1000)], "1 of 2 later cohorts did worse than the first, the rest cannot"),
-        ([(300, 1000), (200, 1000), (400, 1000)], "of 2 later cohorts 1 did better than the first and 1 worse"),
-        ([(300, 1000), (310, 1000), (295, 1000)], "the two later cohorts cannot be told apart from the first"),
+        ([(300, 1000), (400, 1000)], "the later cohort did better than that of Jan 2026."),
+        ([(300, 1000), (200, 1000), (210, 1000)], "both later cohorts did worse than that of Jan 2026."),
+        ([(300, 1000), (200, 1000), (210, 1000), (190, 1000)], "all 3 later cohorts did worse than that of Jan 2026."),
+        (
+            [(300, 1000), (200, 1000), (301, 1000)],
+            "1 of 2 later cohorts did worse than that of Jan 2026, the rest",
+        ),
+        ([(300, 1000), (200, 1000), (400, 1000)], "of 2 later cohorts 1 did better than that of Jan 2026 and 1 worse"),
+        ([(300, 1000), (310, 1000), (295, 1000)], "the two later cohorts cannot be told apart from that of Jan 2026"),
         ([(300, 1000)], "only one cohort has got that far"),
     ],
 )

@@ -79,7 +79,7 @@ def answer(returned: pd.DataFrame, comparison: pd.DataFrame, *, age: int, period
     row = returned[returned["age"] == age].iloc[0]
     share = percent(row["retention_rate"]) + between(row["low"], row["high"], percent, level)
     back = f"By {period} {age} after their first order {share} of customers have ordered again"
-    key, sentence = f"returned_by_{period}_{age}", f"{back}; {verdict_on_newer(comparison)}."
+    key, sentence = f"returned_by_{period}_{age}", f"{back}; {verdict_on_newer(comparison, period)}."
     return Finding(key, row["retention_rate"], "share", sentence, row["low"], row["high"], level)
 
 
@@ -181,23 +181,25 @@ def truth_coverage(cells: pd.DataFrame, *, level: float = 0.95) -> Finding:
     return Finding("simulated_coverage", float(inside.mean()), "share", sentence, low, high, 0.95)
 
 
-def verdict_on_newer(comparison: pd.DataFrame) -> str:
-    """Are newer cohorts better than the first, in half a sentence, from a `cohort_comparison`."""
+def verdict_on_newer(comparison: pd.DataFrame, period: str) -> str:
+    """Are newer cohorts better than the baseline, in half a sentence, from a `cohort_comparison`."""
     if comparison.empty:
         return "only one cohort has got that far, so newer ones cannot be compared yet"
     up = int((comparison["distinct"] & (comparison["difference"] > 0)).sum())
     down = int((comparison["distinct"] & (comparison["difference"] < 0)).sum())
     later = len(comparison)
+    article = "the " if period in ("week", "quarter") else ""
+    first = f"that of {article}{cohort_name(comparison['baseline'].iloc[0], period)}"
     everyone = {1: "the later cohort", 2: "both later cohorts"}.get(later, f"all {later} later cohorts")
     if not up and not down:
         nobody = {1: "the later cohort", 2: "the two later cohorts"}.get(later, f"the {later} later cohorts")
-        return f"{nobody} cannot be told apart from the first"
+        return f"{nobody} cannot be told apart from {first}"
     if up and down:
-        return f"of {later} later cohorts {up} did better than the first and {down} worse"
+        return f"of {later} later cohorts {up} did better than {first} and {down} worse"
     direction = "better" if up else "worse"
     if up + down == later:
-        return f"{everyone} did {direction} than the first"
-    return f"{up + down} of {later} later cohorts did {direction} than the first, the rest cannot be told apart from it"
+        return f"{everyone} did {direction} than {first}"
+    return f"{up + down} of {later} later cohorts did {direction} than {first}, the rest cannot be told apart from it"
 
 
 def _ranged(key: str, value: Value, unit: str, sentence: str, row: pd.Series, level: float) -> Finding:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmlib.errors import ParameterError
-from crmlib.intervals import holm, require_level
+from crmlib.intervals import FEWEST, holm, require_level
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,9 @@ def cohort_comparison(triangle: pd.DataFrame, *, age: int, baseline: Any = None,
     age : int
         Age in periods, at least 1; cohorts that have not completed it are left out.
     baseline : optional
-        The cohort (its first day) to compare with. Default: the earliest that has completed `age`.
+        The cohort (its first day) to compare with. Default: the earliest of at least 30 customers that
+        has completed `age` (of a handful nothing could ever be told apart), else the earliest at all;
+        smaller ones before it are left out.
     level : float
         Level of the intervals; 1 − level is the family-wise error of `distinct`.
 
@@ -139,7 +141,9 @@ def cohort_comparison(triangle: pd.DataFrame, *, age: int, baseline: Any = None,
         raise ParameterError(f"age is {age}; compare cohorts at age 1 or later: at age 0 every customer is active")
     whole = triangle[triangle["complete"] & (triangle["age"] == age)].sort_values("cohort")
     if baseline is None:
-        base = whole.head(1)
+        large = whole[whole["customers"] >= FEWEST]
+        base = (whole if large.empty else large).head(1)
+        whole = whole[whole["cohort"] >= base["cohort"].min()]
     else:
         base = whole[whole["cohort"] == pd.Timestamp(baseline)]
         if base.empty:

@@ -15,7 +15,7 @@ from crmlib.frames import to_pandas
     "02.1",
     question="What share of all customers is active in the quarter after the one of their first order?",
     unit="share",
-    praise="a quarter forgives those who skip a month, so the share lies above every monthly one.",
+    praise="a quarter forgives those who skip a month.",
 )
 def next_quarter_share(orders: Any, last_day: str) -> float:
     """Pooled over the customers whose next quarter had ended."""
