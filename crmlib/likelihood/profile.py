@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+#: An end further away than this, on the log scale, counts as infinite: a factor of 8,000.
+FAR = 9.0
+
 
 def profile_ends(
     model: LikelihoodModel, free: Floats, information: Floats, at: int, level: float
@@ -19,7 +24,7 @@ def profile_ends(
     r"""Array: free-scale ends of the interval of one parameter.
 
     All values at which twice the loss of log-likelihood, the others re-estimated, stays below the
-    quantile of :math:`\chi^2_1`. An end that is not met within the box of the search is infinite.
+    quantile of :math:`\chi^2_1`. An end that is not met within `FAR` is infinite.
     """
     from scipy.stats import chi2
 
@@ -30,16 +35,15 @@ def profile_ends(
     return low, high
 
 
-def _end(profile: _Profile, found: float, side: float, step: float, allowed: float) -> float:
+def _end(profile: Callable[[float], float], found: float, side: float, step: float, allowed: float) -> float:
     """First point on one side at which the profile falls to what is allowed."""
     from scipy.optimize import brentq
 
-    from crmlib.likelihood.search import REACH
-
-    inner = 0.0
+    inner, profile = 0.0, cache(profile)  # a point met twice has one value, however its search began
+    profile(found)
     while profile(found + side * (inner + step)) > allowed:
         inner, step = inner + step, 1.5 * step
-        if inner >= REACH:
+        if inner >= FAR:
             return side * float(np.inf)
     away = brentq(lambda far: profile(found + side * far) - allowed, inner, inner + step, xtol=1e-5)
     return float(found + side * away)
@@ -57,12 +61,14 @@ class _Profile:
     def __call__(self, held: float) -> float:
         from scipy.optimize import minimize
 
-        from crmlib.likelihood.search import REACH
-
         def loss(others: Floats) -> tuple[float, Floats]:
             value, score = self.model.totals(self._whole(others, held))
+            if not (np.isfinite(value) and np.all(np.isfinite(score))):  # too far out for the arithmetic
+                return 1e6, np.zeros(int(self.others.sum()))
             return -value / self.model.nobs, -score[self.others] / self.model.nobs
 
+        if not self.others.any():
+            return self.model.totals(np.array([held]))[0]
         around = self.first[self.others]
         with np.errstate(all="ignore"):
             end = minimize(
@@ -70,7 +76,7 @@ class _Profile:
                 self.last[self.others],
                 jac=True,
                 method="L-BFGS-B",
-                bounds=list(zip(around - 1.5 * REACH, around + 1.5 * REACH, strict=True)),
+                bounds=list(zip(around - 1.5 * FAR, around + 1.5 * FAR, strict=True)),
                 options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9},
             )
         self.last = self._whole(end.x, held)

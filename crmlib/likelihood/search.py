@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 REACH = 14.0
 #: Beyond this many customers a sample of them finds the neighbourhood first.
 SAMPLE = 20_000
-#: Log-likelihood that may at most be left to gain.
+#: Log-likelihood that may at most be left to gain by the last step.
 TOLERANCE = 1e-7
 
 
@@ -97,7 +97,7 @@ def _polished(model: LikelihoodModel, free: Floats, information: Floats | None =
             return None
         step = _newton(information, score)
         if abs(score @ step) / 2 < TOLERANCE:
-            return free, information
+            return free + step, information  # the last step squares what error is left
         further = _halved(model, free, value, step)
         if further is None:
             return None

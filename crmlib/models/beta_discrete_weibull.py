@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crmlib.models.contractual import ContractModel
+from crmlib.models.counts import digamma_rise, log_rising
 
 Floats = NDArray[np.float64]
 
@@ -44,13 +45,9 @@ def beta_survival(alpha: float, beta: float, time: Floats) -> tuple[Floats, dict
     -------
     (value, derivatives by log alpha and log beta, derivative by time)
     """
-    from scipy.special import betaln, digamma
+    from scipy.special import digamma
 
-    value = betaln(alpha, beta + time) - betaln(alpha, beta)
-    both = digamma(alpha + beta + time)
-    by_time = digamma(beta + time) - both
-    slopes = {
-        "alpha": alpha * (digamma(alpha + beta) - both),
-        "beta": beta * (by_time - digamma(beta) + digamma(alpha + beta)),
-    }
-    return value, slopes, by_time
+    value = log_rising(beta, time) - log_rising(alpha + beta, time)
+    both = digamma_rise(alpha + beta, time)
+    slopes = {"alpha": -alpha * both, "beta": beta * (digamma_rise(beta, time) - both)}
+    return value, slopes, digamma(beta + time) - digamma(alpha + beta + time)

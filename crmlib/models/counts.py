@@ -19,11 +19,11 @@ class Counts:
 
     def log_rising(self, base: Any) -> Floats:
         r"""Logarithm of :math:`\Gamma(c + x) / \Gamma(c)` for each row; exact also for a large c."""
-        return self._each(_log_rising, base)
+        return self._each(log_rising, base)
 
     def digamma_rise(self, base: Any) -> Floats:
         r""":math:`\psi(c + x) - \psi(c)`, the derivative of `log_rising` by c."""
-        return self._each(_digamma_rise, base)
+        return self._each(digamma_rise, base)
 
     def _each(self, function: Any, base: Any) -> Floats:
         if np.ndim(base) == 0:
@@ -31,14 +31,16 @@ class Counts:
         return function(base, self.values)
 
 
-def _log_rising(base: Any, x: Floats) -> Floats:
+def log_rising(base: Any, x: Floats) -> Floats:
+    r"""Logarithm of :math:`\Gamma(c + x) / \Gamma(c)` for x = 0 or at least 1, without cancellation for a large c."""
     from scipy.special import betaln, gammaln
 
     some = np.maximum(x, 1.0)
-    return np.where(x > 0, gammaln(some) - betaln(base, some), 0.0)
+    return np.asarray(np.where(x > 0, gammaln(some) - betaln(base, some), 0.0))
 
 
-def _digamma_rise(base: Any, x: Floats) -> Floats:
+def digamma_rise(base: Any, x: Floats) -> Floats:
+    r""":math:`\psi(c + x) - \psi(c)`, the derivative of `log_rising` by c."""
     from scipy.special import digamma
 
-    return digamma(base + x) - digamma(base)
+    return np.asarray(digamma(base + x) - digamma(base))
