@@ -34,12 +34,14 @@ class Activity:
         Total cost of the period, at least 0.
     avoidable_share : float, optional
         Part of the cost (0-1) that is saved when the customer leaves; the rest stays with the firm and
-        is only allocated. Default: 1 for a rate, 0 for an amount.
+        is only allocated. Default: 1 for a rate, 0 for an amount, and 0 for the drivers `acquisition` and
+        `acquisition/<months>`: what it cost to win a customer is spent, whoever leaves.
 
     Raises
     ------
     ParameterError
-        Neither or both of rate and amount, a negative or missing number, a share outside 0-1.
+        A driver without a rate (neither rate nor amount: no cost is not the same as a cost of 0, which is given
+        as 0), both of them, a rate without a driver, a negative or missing number, a share outside 0-1.
 
     Examples
     --------
@@ -57,7 +59,8 @@ class Activity:
         for what in ("name", "driver"):
             text = getattr(self, what)
             if not isinstance(text, str) or not text.strip():
-                raise ParameterError(f"an activity's {what} is {text!r}; name it, such as Activity('picking', 'lines')")
+                whose = f"activity {self.name!r}: its" if what == "driver" else "an activity's"
+                raise ParameterError(f"{whose} {what} is {text!r}; name it, such as Activity('picking', 'lines')")
         if self.rate is None and self.amount is None:
             raise ParameterError(
                 f"activity {self.name!r} has the driver {self.driver!r} but no rate; "
@@ -78,7 +81,8 @@ class Activity:
         """Share of the cost that is saved when the customer leaves."""
         if self.avoidable_share is not None:
             return float(self.avoidable_share)
-        return 1.0 if self.amount is None else 0.0
+        spent = self.amount is not None or self.driver.split("/")[0] == "acquisition"
+        return 0.0 if spent else 1.0
 
 
 def activities(costs: Any) -> tuple[Activity, ...]:
@@ -89,7 +93,7 @@ def activities(costs: Any) -> tuple[Activity, ...]:
     costs : any frame, or iterable of Activity
         A frame has activity (text, unique), driver (text) and rate (money a unit of the driver) or amount
         (money in total); of the two a row holds one. It may have avoidable_share (0-1), or else behaviour:
-        "avoidable" stands for a share of 1, "allocated" for 0.
+        "avoidable" stands for a share of 1, "allocated" for 0. No rows: nothing is charged.
 
     Returns
     -------
@@ -100,8 +104,8 @@ def activities(costs: Any) -> tuple[Activity, ...]:
     MissingColumnsError
         A frame without activity or driver, or with neither rate nor amount.
     ParameterError
-        A row without rate and amount, or with both; an activity that stands twice; an unknown behaviour;
-        something else than activities in the sequence.
+        A row without rate and amount, or with both, or without a driver; an activity that stands twice; an unknown
+        behaviour; something else than activities in the sequence.
     """
     if isinstance(costs, Activity):
         costs = (costs,)

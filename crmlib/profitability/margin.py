@@ -10,7 +10,7 @@ import narwhals.stable.v2 as nw
 from crmlib.errors import DataError, ParameterError
 from crmlib.frames import to_pandas, wrap
 from crmlib.profitability.activities import Activity, activities
-from crmlib.profitability.drivers import Count, Day, collected, counted, in_order
+from crmlib.profitability.drivers import REFUNDS, Count, Day, collected, counted, in_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +55,9 @@ def customer_margin(
     Returns
     -------
     frame of the same kind, one row a customer with any row in the tables read; no orders, no rows
-        customer_id, orders (rows of orders, returns included), revenue, goods_cost, gross_margin;
+        customer_id, orders (rows of orders, returns included), list_revenue (before discounts and refunds),
+        discounts, refunds (orders of a negative amount; both positive, 0 where the tables have none),
+        revenue = list_revenue − discounts − refunds, goods_cost, gross_margin;
         `quantity_<driver>`, `avoidable_<activity>` and `allocated_<activity>`; avoidable_cost, allocated_cost,
         service_cost (their sum), contribution, full_margin: all Float64, money in the source's currency. Customers
         of whose goods a cost is missing have no goods_cost and no margins (null). Sorted by customer on eager frames.
@@ -96,32 +98,36 @@ def customer_margin(
     drivers = sorted({one.driver for one in charged})
     sums = {f"quantity_{name}": counted(tables, name) for name in drivers if name != "customers"}
     tables, goods = _goods(tables, cost_share)
-    table = collected(
-        tables,
-        {"orders": Count("orders"), "revenue": Count("orders", "amount"), **goods, **sums},
-        since=since,
-        as_of=as_of,
-    )
+    sales = {"orders": Count("orders"), "revenue": Count("orders", "amount"), "refunds": REFUNDS, **_discounts(tables)}
+    table = collected(tables, {**sales, **goods, **sums}, since=since, as_of=as_of)
     if "customers" in drivers:
         table = table.with_columns(quantity_customers=nw.lit(1.0))
+    if "discounts" not in sales:
+        table = table.with_columns(discounts=nw.lit(0.0))
+    table = table.with_columns(list_revenue=nw.col("revenue") + nw.col("discounts") + nw.col("refunds"))
     table = _with_goods(table, goods, cost_share)
     return in_order(_charged(table, charged, drivers)).to_native()
 
 
 def income_statement(margin: pd.DataFrame, groups: np.ndarray | pd.Series) -> pd.DataFrame:
-    """Array: the lines from revenue to the fully loaded margin, added up by group of customers.
+    """Array: the lines from sales at list price to the fully loaded margin, added up by group of customers.
+
+    sales at list price − discounts − refunds = revenue; − goods = gross margin; − avoidable cost, activity by
+    activity = contribution; − allocated cost = full margin. Each column adds up, and the groups to `all`.
 
     Parameters
     ----------
     margin : pandas.DataFrame
         As `customer_margin` gives it.
     groups : array-like, one a row
-        Name of each customer's group.
+        Name of each customer's group; their own id gives a statement a customer.
 
     Returns
     -------
     pandas.DataFrame, one row a line of the statement
         Indexed by its name, costs negative; a column a group, and `all`. The first row is the number of customers.
+
+        No customers: the column `all` alone, of zeros.
 
     Raises
     ------
@@ -136,9 +142,10 @@ def income_statement(margin: pd.DataFrame, groups: np.ndarray | pd.Series) -> pd
         [name for name in margin.columns if name.startswith(start) and name != f"{start}cost"]
         for start in ("avoidable_", "allocated_")
     )
-    lines = ["revenue", "goods_cost", "gross_margin", *avoidable, "contribution", *allocated, "full_margin"]
+    sales = [name for name in ("list_revenue", "discounts", "refunds") if name in margin.columns]
+    lines = [*sales, "revenue", "goods_cost", "gross_margin", *avoidable, "contribution", *allocated, "full_margin"]
     table = margin[lines].assign(customers=1)[["customers", *lines]]
-    spent = ["goods_cost", *avoidable, *allocated]
+    spent = [*sales[1:], "goods_cost", *avoidable, *allocated]
     table[spent] = 0 - table[spent]
     sums = table.groupby(np.asarray(groups), sort=False).sum().T
     return pd.concat([sums, table.sum().rename("all")], axis=1).rename_axis("line")
@@ -159,7 +166,8 @@ def per_hundred(statement: pd.DataFrame) -> pd.DataFrame:
         whose revenue is not above 0.
     """
     revenue: pd.Series = statement.T["revenue"]
-    lines = statement.drop(index=["customers", "revenue", "goods_cost", "contribution"])
+    dropped = ["customers", "list_revenue", "discounts", "refunds", "revenue", "goods_cost", "contribution"]
+    lines = statement.drop(index=dropped, errors="ignore")
     lines = lines[~(lines == 0).all(axis=1)]
     return 100 * lines / revenue.where(revenue > 0)
 
@@ -185,6 +193,14 @@ def _checked(orders: Any) -> Any:
     """Return the orders, once they have what every margin needs."""
     wrap(orders, ("customer_id", "amount"), table="orders")
     return orders
+
+
+def _discounts(tables: Mapping[str, Any]) -> dict[str, Count]:
+    """Where the discounts stand, the orders first; nothing where there are none."""
+    for name in ("orders", "order_lines"):
+        if name in tables and "discount" in nw.from_native(tables[name]).collect_schema().names():
+            return {"discounts": Count(name, "discount")}
+    return {}
 
 
 def _goods(tables: dict[str, Any], cost_share: float | None) -> tuple[dict[str, Any], dict[str, Count]]:
@@ -234,7 +250,7 @@ def _charged(table: Any, charged: tuple[Activity, ...], drivers: list[str]) -> A
         contribution=nw.col("gross_margin") - nw.col("avoidable_cost"),
     ).with_columns(full_margin=nw.col("contribution") - nw.col("allocated_cost"))
     return margins.select(
-        *("customer_id", "orders", "revenue", "goods_cost", "gross_margin"),
+        *("customer_id", "orders", "list_revenue", "discounts", "refunds", "revenue", "goods_cost", "gross_margin"),
         *(f"quantity_{name}" for name in drivers),
         *costs,
         *("avoidable_cost", "allocated_cost", "service_cost", "contribution", "full_margin"),
