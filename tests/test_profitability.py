@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -116,6 +117,8 @@ def test_the_costs_table_gives_the_rates(frame):
     assert margins(shop(frame), frame(costs))["avoidable_space"].tolist() == [8, 6, 2]
     with pytest.raises(ParameterError, match="'space': behaviour is 'fixed'; it is one of 'avoidable', 'allocated'"):
         margins(shop(frame), frame(costs | {"behaviour": ["avoidable", "fixed"]}))
+    with pytest.raises(ParameterError, match="activity 'space': its driver is None; name it"):
+        margins(shop(frame), pd.DataFrame(costs | {"driver": pd.Series(["orders", None], dtype=object)}))
     with pytest.raises(ParameterError, match="'space' has the driver 'lines' but no rate"):
         margins(shop(frame), frame(costs | {"rate": [5.0, None]}))
     with pytest.raises(MissingColumnsError, match="costs lacks 'rate'"):
@@ -203,8 +206,76 @@ def test_months_run_from_acquisition_within_the_period(frame):
     assert table["months"].tolist() == [2, 0, 1]
     table = to_pandas(profitability.driver_quantities(tables, ["months"], since="2026-02-15", **options))
     assert table["months"].tolist() == [0.5, 0.5]
-    with pytest.raises(ParameterError, match="'months' needs the period's end; give as_of"):
+    with pytest.raises(ParameterError, match="over 'months' needs the period's end; give as_of"):
         profitability.driver_quantities(tables, ["months"])
+
+
+PEOPLE = {
+    "customer_id": ["ann", "cleo", "bob"],
+    "acquired_at": [datetime.datetime(2026, 1, 1, 18), datetime.datetime(2026, 1, 31), datetime.datetime(2026, 3, 2)],
+}
+
+
+def test_acquisition_is_written_off_over_its_months(frame):
+    """Over 4 months, 120 days: by 1 March Ann has 60 of them, Cleo 30, Bob comes later; 15 days since 15 February."""
+    tables = shop(frame, customers=PEOPLE, contacts=None)
+
+    def quantities(driver, **days):
+        return to_pandas(profitability.driver_quantities(tables, [driver], **days), sort_by=["customer_id"])[driver]
+
+    assert quantities("acquisition/4", as_of="2026-03-01").tolist() == [0.5, 0, 0.25]
+    assert quantities("acquisition/4", since="2026-02-15", as_of="2026-03-01").tolist() == [0.125, 0.125]
+    assert quantities("acquisition/0.5", since="2026-02-14", as_of="2026-03-01").tolist() == [0, 1 / 15]
+    assert quantities("acquisition", as_of="2026-03-01").tolist() == [1, 0, 1]
+    assert quantities("acquisition").tolist() == [1, 1, 1]
+    assert quantities("acquisition", since="2026-01-10", as_of="2026-01-31").tolist() == [0, 0, 1]
+    result = profitability.customer_margin(
+        tables, [Activity("winning", "acquisition/4", rate=80.0)], as_of="2026-03-01"
+    )
+    table = to_pandas(result, sort_by=["customer_id"])
+    assert table["allocated_winning"].tolist() == [40, 0, 20]  # spent, whoever leaves
+    assert table["avoidable_winning"].tolist() == [0, 0, 0]
+
+
+def test_any_dated_driver_can_be_spread(frame):
+    """The letters of 15 January, over 30 days: 15 of them until 29 January."""
+    table = to_pandas(
+        profitability.driver_quantities(shop(frame), ["contacts/1", "contacts", "orders/1"], as_of="2026-01-29"),
+        sort_by=["customer_id"],
+    ).set_index("customer_id")
+    assert table.loc["dan"].tolist() == [0.5, 1, 0]
+    assert table.loc["ann"].tolist() == [0.5, 1, 29 / 30]  # the second order comes on the 31st
+    assert table.loc["bob"].tolist() == [0, 0, 20 / 30]  # the return is no order
+
+
+@pytest.mark.parametrize(
+    ("driver", "says"),
+    [
+        ("lines/3", "'lines' cannot be spread over months, for it has no day"),
+        ("months/3", "'months' cannot be spread"),
+        ("contacts/ever", "spread over 'ever' months; give a number, as in contacts/12"),
+        ("contacts/0", "spread over '0' months"),
+        ("calls/3", "no table counts the driver 'calls'"),
+    ],
+)
+def test_a_driver_that_cannot_be_spread_is_refused(driver, says):
+    tables = {name: pd.DataFrame(columns) for name, columns in {"orders": ORDERS, "order_lines": LINES}.items()}
+    tables |= {"contacts": pd.DataFrame(CONTACTS), "customers": pd.DataFrame(PEOPLE)}
+    with pytest.raises(ParameterError, match=says):
+        profitability.driver_quantities(tables, [driver], as_of="2026-03-01")
+    with pytest.raises(ParameterError, match="needs the period's end; give as_of"):
+        profitability.driver_quantities(tables, ["acquisition/12"])
+
+
+def test_list_price_discounts_and_refunds_stand_above_revenue(frame):
+    table = margins(shop(frame, contacts=None))
+    assert table["list_revenue"].tolist() == [154, 20, 32.5]
+    assert table["discounts"].tolist() == [4, 0, 2.5]
+    assert table["refunds"].tolist() == [0, 20, 0]
+    bare = {name: values for name, values in ORDERS.items() if name != "discount"}
+    lines = LINES | {"discount": [1.0, 1.0, 0.0, None, 0.0, 3.0, 0.0, 0.0]}
+    assert margins(shop(frame, orders=bare, order_lines=lines, contacts=None))["discounts"].tolist() == [2, 3, 0]
+    assert margins(shop(frame, orders=bare, contacts=None))["list_revenue"].tolist() == [150, 20, 30]
 
 
 def test_an_unknown_driver_is_answered_with_those_there_are(frame):
@@ -286,6 +357,40 @@ def test_margins_add_up_to_the_firms_for_every_allocation(rows, rate, share, poo
     np.testing.assert_allclose(table["contribution"] - table["allocated_cost"], table["full_margin"], atol=1e-9)
 
 
+days = st.integers(0, 400).map(lambda day: datetime.datetime(2025, 1, 1) + datetime.timedelta(days=day))
+dated = st.lists(st.tuples(st.integers(1, 6), amounts, amounts, days, st.integers(0, 30)), min_size=1, max_size=20)
+
+
+@settings(max_examples=25, deadline=None)
+@given(dated, st.lists(days, min_size=6, max_size=6), rates, rates, shares, st.integers(1, 6), st.integers(1, 399))
+def test_margins_add_up_with_acquisition_discounts_and_contacts(rows, won, cost, post, share, months, cut):
+    """To the cent, day by day: a customer's acquisition falls due in equal parts on each of 30 · months days."""
+    table = pd.DataFrame(rows, columns=["customer_id", "amount", "cost", "ordered_at", "discount"])
+    tables = {
+        "orders": table,
+        "customers": pd.DataFrame({"customer_id": range(1, 7), "acquired_at": won}),
+        "contacts": table[["customer_id"]].assign(contacted_at=table["ordered_at"]),
+    }
+    costs = [
+        Activity("winning", f"acquisition/{months}", rate=cost),
+        Activity("allowance", "discount", rate=0.5, avoidable_share=share),
+        Activity("mail", "contacts", rate=post, avoidable_share=share),
+    ]
+    first = datetime.date(2025, 1, 1)
+    ends = [first - datetime.timedelta(days=1), first + datetime.timedelta(days=cut), datetime.date(2026, 3, 1)]
+    for start, end in itertools.pairwise(ends):
+        found = margins(tables, costs, since=start + datetime.timedelta(days=1), as_of=end)
+        period = [row for row in rows if start < row[3].date() <= end]
+        gross = sum(row[1] - row[2] for row in period)
+        due = sum(
+            start < (day + datetime.timedelta(days=n)).date() <= end for day in won for n in range(30 * months)
+        ) / (30 * months)
+        charged = cost * due + 0.5 * sum(row[4] for row in period) + post * len(period)
+        assert found["full_margin"].sum() == pytest.approx(gross - charged, abs=0.005)
+        np.testing.assert_allclose(found["avoidable_cost"] + found["allocated_cost"], found["service_cost"])
+        assert found["list_revenue"].sum() == pytest.approx(sum(max(row[1], 0) + row[4] for row in period), abs=0.005)
+
+
 @settings(max_examples=20, deadline=None)
 @given(orders, st.randoms(use_true_random=False))
 def test_row_order_changes_nothing_and_money_scales(rows, random):
@@ -305,10 +410,12 @@ def test_the_income_statement_adds_up_by_group():
         np.array(["earns", "loses", "loses"]),
     )
     assert statement.loc["customers"].tolist() == [1, 2, 3]
-    assert statement["all"].tolist()[1:] == [180, -125, 55, -20, -8, 27, 0, -8, 19]
-    assert statement["loses"].tolist()[1:] == [30, -35, -5, -10, -4, -19, 0, -4, -23]
+    # Discounts 4 + 2.5, Bob's refund 20: the list price of all that was sold is 154 + 20 + 32.5.
+    assert statement["all"].tolist()[1:] == [206.5, -6.5, -20, 180, -125, 55, -20, -8, 27, 0, -8, 19]
+    assert statement["loses"].tolist()[1:] == [52.5, -2.5, -20, 30, -35, -5, -10, -4, -19, 0, -4, -23]
     assert list(statement.index) == [
-        *("customers", "revenue", "goods_cost", "gross_margin", "avoidable_handling", "avoidable_picking"),
+        *("customers", "list_revenue", "discounts", "refunds", "revenue", "goods_cost", "gross_margin"),
+        *("avoidable_handling", "avoidable_picking"),
         *("contribution", "allocated_handling", "allocated_picking", "full_margin"),
     ]
 
@@ -628,6 +735,334 @@ def test_the_statement_per_hundred_of_revenue():
     assert hundred["lose"].tolist() == pytest.approx([-50 / 3, -100 / 3, -40 / 3, -40 / 3, -230 / 3])
 
 
+# -- levers ------------------------------------------------------------------------------------
+
+
+def pulled(margin, change, *, touched=None, best=None, **options):
+    masks = {"touched": [True] * len(margin) if touched is None else touched}
+    masks["best"] = [False] * len(margin) if best is None else best
+    return profitability.lever("x", margin, change, **masks, rng=np.random.default_rng(1), **options)
+
+
+def test_lever_by_hand():
+    """Two are touched: they bring 40 − 10, the change adds 5 + 1. All stay: 6. A tenth leaves: .9 · 6 − .1 · 30 = 2.4.
+
+    It breaks even at 6 / (30 + 6) = 1/6, where 5/6 · 6 = 1/6 · 30. The best brings 40: 6 / 40 of it may leave.
+    """
+    margin, change = [40, -10, 7], [5, 1, 100]
+    masks = {"touched": [1, 1, 0], "best": [1, 0, 0]}
+    found = pulled(margin, change, **masks)
+    assert (found.customers, found.gain, found.best_touched, found.best_at_risk) == (2, 6, 1, 0.15)
+    assert found.break_even == pytest.approx(1 / 6)
+    assert pulled(margin, change, **masks, leaving=0.1).gain == pytest.approx(2.4)
+    assert pulled(margin, change, **masks, leaving=1 / 6).gain == pytest.approx(0)
+    assert np.isnan([found.low, found.break_even_low]).all()  # only two
+
+
+def test_letting_go_is_the_lever_without_a_change():
+    found = pulled([40, -10, 7], None, touched=[0, 1, 0], best=[1, 0, 0])
+    assert (found.gain, found.best_at_risk, found.leaving) == (10, 0.25, 1)
+    assert np.isnan(found.break_even)
+    assert pulled([-10], [4], leaving=1).gain == 10  # all leave: the same
+
+
+@pytest.mark.parametrize(
+    ("margin", "change", "even"),
+    [
+        ([10, 20], [0, 0], 0),  # nothing to gain
+        ([10, 20], [-1, 0], 0),  # it costs
+        ([-10, -20], [3, 3], 1),  # the more leave the better
+        ([-10, 5], [6, 6], 1),  # what they would bring only by the change
+        ([100], [25], 0.2),
+    ],
+)
+def test_break_even_of_a_lever_stays_between_none_and_all(margin, change, even):
+    assert pulled(margin, change).break_even == pytest.approx(even)
+
+
+def test_a_price_rise_has_the_break_even_of_the_textbook():
+    """Margin rate 40 %, price + 5 %: 5 / 45 of sales may go; price − 5 % gains nothing (Nagle & Müller 2018)."""
+    margin = pd.DataFrame({"revenue": [100.0, 300.0]})
+    assert profitability.price_change(margin, 0.05).tolist() == [5, 15]
+    assert pulled([40, 120], profitability.price_change(margin, 0.05)).break_even == pytest.approx(5 / 45)
+    assert pulled([40, 120], profitability.price_change(margin, -0.05)).break_even == 0
+    with pytest.raises(ParameterError, match="the price rises by -1; give a share"):
+        profitability.price_change(margin, -1)
+
+
+def test_small_orders_are_counted_on_every_engine(frame):
+    result = profitability.small_orders(shop(frame), minimum=50, since="2026-01-10")
+    assert frame.same_kind(result)
+    table = to_pandas(result, sort_by=["customer_id"])
+    assert table.to_numpy().tolist() == [["ann", 0, 0], ["bob", 1, 20], ["cleo", 1, 30]]  # 50 is not below 50
+    with pytest.raises(ParameterError, match="the minimum order is 0; give an amount above 0"):
+        profitability.small_orders(shop(frame), minimum=0)
+    with pytest.raises(MissingColumnsError, match="orders lacks 'amount'"):
+        profitability.small_orders({"orders": frame({"customer_id": [1]})}, minimum=5)
+
+
+def test_a_minimum_order_saves_the_orders_that_are_placed_together():
+    """Minimum 50: 5 orders of 120 become 2, 4 of 30 become 1, a single one of 10 is let pass, none stay none."""
+    small = pd.DataFrame({"small_orders": [5, 4, 1, 0], "small_revenue": [120.0, 30.0, 10.0, 0.0]})
+    assert profitability.minimum_order_change(small, minimum=50, cost_per_order=2).tolist() == [6, 6, 0, 0]
+    costs = [Activity("a", "orders", rate=3, avoidable_share=0.5), Activity("b", "orders", rate=2), *COSTS[1:]]
+    assert profitability.avoidable_rate(costs, "orders") == 3.5
+    assert profitability.avoidable_rate(costs, "revenue") == 0  # an amount
+    with pytest.raises(ParameterError, match="minimum 0 and cost 2: give more than 0"):
+        profitability.minimum_order_change(small, minimum=0, cost_per_order=2)
+
+
+def test_a_cheaper_channel_saves_a_share_of_avoidable_cost():
+    table = margins(shop(pd.DataFrame), COSTS)
+    assert profitability.channel_change(table, 0.5).tolist() == [7.5, 7.5, 3, 0.5]
+    assert profitability.channel_change(table, 0.5, names=["handling"]).tolist() == [5, 2.5, 2.5, 0]
+    with pytest.raises(ParameterError, match="the channel saves 2; give a share"):
+        profitability.channel_change(table, 2)
+    with pytest.raises(MissingColumnsError, match="margin lacks 'avoidable_calls'"):
+        profitability.channel_change(table, 0.5, names=["calls"])
+
+
+def test_the_interval_of_a_lever_is_that_of_a_sum():
+    """At a share x of leavers each adds (1 − x) Δ − x f: its sum has the normal interval ± z s √n."""
+    rng = np.random.default_rng(8)
+    margin, change = rng.normal(20, 30, 4_000), rng.gamma(2, 3, 4_000)
+    everybody = np.ones(4_000, dtype=bool)
+    found = profitability.lever(
+        "x", margin, change, touched=everybody, best=~everybody, leaving=0.2, replicates=2_000, rng=rng
+    )
+    each = 0.8 * change - 0.2 * margin
+    assert found.gain == pytest.approx(each.sum())
+    assert found.high - found.low == pytest.approx(2 * 1.959964 * each.std() * np.sqrt(4_000), rel=0.06)
+    assert found.break_even_low < change.sum() / (margin + change).sum() < found.break_even_high
+
+
+def test_a_lever_refuses_a_muddle_and_touches_nobody_at_no_gain():
+    nobody = pulled([3, 4], [1, 1], touched=[0, 0])
+    assert (nobody.customers, nobody.gain) == (0, 0)
+    assert np.isnan([nobody.break_even, nobody.best_at_risk, nobody.low]).all()
+    assert pulled([], [], touched=[], best=[]).gain == 0
+    with pytest.raises(DataError, match="must be columns of one length"):
+        pulled([1, 2], [1])
+    with pytest.raises(ParameterError, match="a share of 10 leaves; give 0 to 1"):
+        pulled([1], [1], leaving=10)
+    table = profitability.decision_table([nobody, pulled([40, -10], [5, 1], best=[1, 0])])
+    assert table["gain"].tolist() == [0, 6]
+    assert table["best_touched"].tolist() == [0, 1]
+
+
+def test_the_next_period_is_in_the_order_of_the_first():
+    before = pd.DataFrame({"customer_id": ["c", "a", "b"], "revenue": [1.0, 2.0, 3.0]})
+    after = pd.DataFrame({"customer_id": ["b", "c", "z"], "revenue": [7.0, np.nan, 9.0]})
+    table = profitability.next_period(before, after)
+    assert table["customer_id"].tolist() == ["c", "a", "b"]
+    assert np.isnan(table["revenue"].iloc[0])  # a missing margin stays missing
+    assert table["revenue"].tolist()[1:] == [0, 7]
+    with pytest.raises(DataError, match="after holds a customer twice"):
+        profitability.next_period(before, pd.concat([after, after]))
+    with pytest.raises(MissingColumnsError, match="before lacks 'customer_id'"):
+        profitability.next_period(after[["revenue"]], after)
+
+
+# -- pyramid and needs -------------------------------------------------------------------------
+
+
+def test_pyramid_by_hand():
+    """Four tiers of 10 %, 20 %, 30 % and 40 % of ten: 1, 2, 3 and 4 customers, the best before first."""
+    tiers = {"top": 0.1, "large": 0.2, "medium": 0.3, "small": 0.4}
+    before, after = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [5, 0, -10, 5, 10, 10, 10, 20, 20, 30]
+    table = profitability.customer_pyramid(after, rank_by=before, tiers=tiers, rng=np.random.default_rng(1))
+    assert table["customers"].tolist() == [1, 2, 3, 4]
+    assert table["margin"].tolist() == [30, 40, 30, 0]
+    assert table["margin_share"].tolist() == [0.3, 0.4, 0.3, 0]
+    assert table["each"].tolist() == [30, 20, 10, 0]
+    assert table["low"].isna().all()
+    assert profitability.pyramid_tiers([5, 5], tiers={"up": 0.5, "down": 0.5}).tolist() == ["up", "down"]
+    for wrong in ({"up": 0.5, "down": 0.4}, {"up": 1.5, "down": -0.5}, {}):
+        with pytest.raises(ParameterError, match="give shares above 0 that add up to 1"):
+            profitability.pyramid_tiers([1], tiers=wrong)
+
+
+def test_the_pyramid_of_chance_has_no_tiers_afterwards():
+    """Independent periods: each tier's share of the margin is its share of customers; ranked in sample it is not."""
+    rng = np.random.default_rng(2)
+    first, second = rng.normal(10, 20, (2, 20_000))
+    table = profitability.customer_pyramid(second, rank_by=first, level=0.999, replicates=500, rng=rng)
+    assert (table["low"] < table["customer_share"]).all()
+    assert (table["high"] > table["customer_share"]).all()
+    assert profitability.customer_pyramid(first, replicates=20, rng=rng)["margin_share"]["top"] > 0.05
+
+
+def test_needs_by_hand():
+    """Rank shares of five: .1 .3 .5 .7 .9; the third customer stands out in nothing above .5 but their orders' size."""
+    features = pd.DataFrame({"size": [1, 2, 5, 4, 3], "bargains": [0.9, 0.1, np.nan, 0.2, 0.3]})
+    assert profitability.standout_need(features).tolist() == [
+        "bargains",
+        "nothing in particular",
+        "size",
+        "size",
+        "size",  # .5 in both: the earlier column
+    ]
+    with pytest.raises(ParameterError, match="give at least one feature"):
+        profitability.standout_need(pd.DataFrame())
+    assert profitability.standout_need(pd.DataFrame({"size": []})).tolist() == []
+
+
+def test_value_and_needs_by_hand():
+    table = profitability.value_needs_matrix(
+        [1, 3, 5, -2], value=["low", "low", "low", "high"], need=["a", "a", "b", "a"], rng=np.random.default_rng(1)
+    )
+    assert table[["value", "need", "customers", "each"]].to_numpy().tolist() == [
+        ["high", "a", 1, -2],
+        ["low", "a", 2, 2],
+        ["low", "b", 1, 5],
+    ]
+    assert table["share"].tolist() == pytest.approx([1, 2 / 3, 1 / 3])
+    assert table["low"].isna().all()
+    rng = np.random.default_rng(3)
+    values = rng.normal(5, 10, 2_000)
+    row = profitability.value_needs_matrix(values, value=["v"] * 2_000, need=["n"] * 2_000, rng=rng).iloc[0]
+    assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * values.std() / np.sqrt(2_000), rel=0.1)
+
+
+# -- option value ------------------------------------------------------------------------------
+
+
+def options(pairs, **more):
+    return profitability.option_value(pairs, groups=2, rng=np.random.default_rng(1), **more)
+
+
+def test_option_value_by_hand():
+    """Low a, b; high c, d (bound 2). Later a 3 is high, b is not seen, c 1 is low, d 5 is high: r = 1.5 and 3.
+
+    Undiscounted: V₁ = 1.5, 3; V₂ = 1.5 + ½·3 = 3, 3 + ½·1.5 + ½·3 = 5.25. At 100 %: V₂ = 1.125, 2.0625.
+    """
+    pairs = pair({"a": 1, "b": 2, "c": 3, "d": 4}, {"a": 3, "c": 1, "d": 5})
+    assert options(pairs, periods=1, discount=0)["kept"].tolist() == [1.5, 3]
+    two = options(pairs, periods=2, discount=0)
+    assert two["kept"].tolist() == two["option"].tolist() == [3, 5.25]
+    assert two["next"].tolist() == [1.5, 3]
+    assert options(pairs, periods=2, discount=1)["kept"].tolist() == [1.125, 2.0625]
+    assert two["low"].isna().all()
+
+
+def test_the_right_to_let_go_stops_the_loss():
+    """Now a brings −3 and stays low: r = −1.5, 3. V₂ = −1.5 − ½·1.5, 3 − ½·1.5 + ½·3; letting the low go stops it."""
+    pairs = pair({"a": 1, "b": 2, "c": 3, "d": 4}, {"a": -3, "c": 1, "d": 5})
+    two = options(pairs, periods=2, discount=0)
+    assert two["kept"].tolist() == [-2.25, 3.75]
+    assert two["option"].tolist() == [-1.5, 4.5]
+
+
+def test_option_value_finds_that_of_a_known_chain():
+    """40,000 customers move by a stated matrix; V by powers of it lies in the 99.9 % interval."""
+    rng = np.random.default_rng(5)
+    moves, brings = np.array([[0.5, 0.4, 0.1], [0.2, 0.2, 0.6]]), np.array([0.0, -6.0, 8.0])
+    start = np.repeat([0, 1], 20_000)
+    later = np.array([rng.choice(3, p=moves[state]) for state in start])
+    before = np.where(start == 1, 5.0, -5.0) + rng.uniform(-1, 1, 40_000)
+    after = np.where(later == 0, 0.0, brings[later])
+    pairs = pd.DataFrame({"customer_id": range(40_000), "before": before, "after": after, "seen": later > 0})
+    step = np.vstack([[1, 0, 0], moves])
+    wanted = sum(0.9**h * (np.linalg.matrix_power(step, h) @ brings) for h in range(1, 6))[1:]
+    found = profitability.option_value(pairs, groups=2, periods=5, discount=1 / 9, level=0.999, replicates=500, rng=rng)
+    assert (found["low"] < wanted).all()
+    assert (found["high"] > wanted).all()
+    assert (found["high"] - found["low"] < 1).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), min_size=1, max_size=40), st.integers(2, 5))
+def test_one_period_ahead_is_the_groups_own_mean(rows, groups):
+    before, after = (dict(enumerate(column)) for column in zip(*rows, strict=True))
+    pairs = pair(before, after)
+    table = profitability.option_value(pairs, groups=groups, periods=1, replicates=2, rng=np.random.default_rng(1))
+    means = pairs.groupby(profitability.quantile_groups(pairs["before"], groups))["after"].mean()
+    assert table["group"].tolist() == means.index.tolist()
+    np.testing.assert_allclose(table["kept"], means / 1.02)
+    more = profitability.option_value(pairs, groups=groups, periods=6, replicates=2, rng=np.random.default_rng(1))
+    assert (more["option"] >= more["kept"] - 1e-9).all()  # a right is never worth less than none
+
+
+def test_option_value_of_nobody_and_of_nonsense():
+    assert profitability.option_value(pair({}, {}), rng=np.random.default_rng(1)).empty
+    for wrong, says in (({"periods": 0}, "periods is 0"), ({"discount": -0.1}, "the discount is -0.1")):
+        with pytest.raises(ParameterError, match=says):
+            options(pair({"a": 1}, {"a": 1}), **wrong)
+
+
+# -- poaching ----------------------------------------------------------------------------------
+
+
+def test_poaching_by_hand():
+    """One approach, half of which win. Blind among four: ⅛ · 10 expected to go; among the best two: ¼ · 16.
+
+    So the two worst, −2 and −4 + 0, leave 16 instead of 10, and of that 4 instead of 1.25 is poached.
+    """
+    table = profitability.poaching_simulation(
+        [10, 6, -2, -4], rank_by=[4, 3, 2, 1], poached=0.5, wooed=0.25, kept=[1, 0.5], rng=np.random.default_rng(1)
+    )
+    assert table["approached"].tolist() == [0.25, 0.5]
+    assert table["without"].tolist() == [10, 16]
+    assert table["lost"].tolist() == [1.25, 4]
+    assert table["profit"].tolist() == [8.75, 12]
+    assert table["best_lost"].tolist() == [0.125, 0.25]
+
+
+def test_simulated_poaching_has_the_binomial_spread():
+    """n customers worth 1, each lost with probability q: n (1 − q) ± 1.96 √(n q (1 − q)); a sure loss leaves none."""
+    rng = np.random.default_rng(4)
+    ones, ranks = np.ones(5_000), np.arange(5_000)
+    row = profitability.poaching_simulation(
+        ones, rank_by=ranks, poached=0.5, wooed=0.4, kept=[1], replicates=2_000, rng=rng
+    ).iloc[0]
+    half = 1.959964 * np.sqrt(5_000 * 0.2 * 0.8)
+    assert [row["low"], row["high"]] == pytest.approx([4_000 - half, 4_000 + half], abs=6)
+    none = profitability.poaching_simulation(ones, rank_by=ranks, poached=0, wooed=1, replicates=3, rng=rng)
+    assert none["low"].tolist() == none["without"].tolist()
+    every = profitability.poaching_simulation(ones, rank_by=ranks, poached=1, wooed=1, replicates=3, rng=rng)
+    assert every["high"].tolist() == [0] * 10
+
+
+def test_poaching_refuses_what_is_no_probability():
+    rng = np.random.default_rng(1)
+    for wrong, says in (
+        ({"poached": 2}, "poached holds values outside 0 to 1"),
+        ({"wooed": -1}, "wooed holds values outside"),
+        ({"kept": [0.0]}, "keep a share above 0"),
+    ):
+        with pytest.raises(ParameterError, match=says):
+            profitability.poaching_simulation([1], rank_by=[1], **({"poached": 0.1, "wooed": 0.1} | wrong), rng=rng)
+    with pytest.raises(DataError, match="columns of one length"):
+        profitability.poaching_simulation([1], rank_by=[1, 2], poached=0.1, wooed=0.1, rng=rng)
+    nobody = profitability.poaching_simulation([], rank_by=[], poached=0.1, wooed=0.1, rng=rng)
+    assert nobody["profit"].tolist() == [0] * 10
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_firm_of_losers_only_is_analysed_to_the_end(share):
+    """All unprofitable: the peak is nobody, everybody goes, and every table stands."""
+    rng, ids = np.random.default_rng(1), range(60)
+    loss = dict.fromkeys(ids, -2.0)
+    pairs = pair(loss, {k: v for k, v in loss.items() if k < 60 * share})
+    every, none = np.ones(60, dtype=bool), np.zeros(60, dtype=bool)
+    gain = 2 * 60 * share
+    assert profitability.whale_peak(pairs["after"]).profit == 0
+    assert profitability.unprofitable(pairs["before"], rng=rng).share == 1
+    found = profitability.lever("let go", pairs["after"], None, touched=every, best=none, rng=rng)
+    assert (found.gain, found.best_at_risk) == (gain, 1)
+    found = profitability.lever("price", pairs["after"], np.ones(60), touched=every, best=none, rng=rng)
+    assert found.break_even == 1
+    assert profitability.customer_pyramid(pairs["after"], rng=rng)["margin_share"].isna().all()
+    table = profitability.option_value(pairs, periods=3, discount=0, rng=rng)
+    assert (table["option"] >= table["kept"]).all()
+    assert (table["kept"] < 0).all()
+    simulated = profitability.poaching_simulation(
+        pairs["after"], rank_by=pairs["before"], poached=0.5, wooed=1, replicates=5, rng=rng
+    )
+    assert simulated["best_lost"].isna().all()
+    assert (simulated["lost"] <= 0).all()  # a rival who takes losers helps
+
+
 # -- the period that judges --------------------------------------------------------------------
 
 
@@ -701,6 +1136,21 @@ def test_contributions_of_the_firm_add_up_by_hand(firm):
     # Whole days, the first included: at most a day a customer from the exact time.
     exact = tables.truth.observed_days.sum() / 30 * rate["months"]
     assert table["allocated_account administration"].sum() == pytest.approx(exact, abs=20_000 / 30 * rate["months"])
+
+
+def test_a_price_rise_on_the_firm_adds_what_the_truth_expects(firm):
+    """Expected orders are expected margin / margin an order; a rise of 5 % adds 5 % of their mean amount each."""
+    tables, pairs, true = firm
+    cut = profitability.judging_day(tables["orders"], as_of=tables.as_of)
+    after = margins(tables, None, since=cut)
+    known = profitability.next_period(pairs, after).merge(true, on="customer_id")
+    chosen = (pairs["before"] < 0).to_numpy()
+    change = profitability.price_change(known, 0.05)
+    spend = dict(zip(tables.truth.customer_id, tables.truth.mean_spend, strict=True))
+    expected = 0.05 * known["expected"] / known["margin_per_order"] * known["customer_id"].map(spend)
+    error = (change - expected)[chosen]
+    assert change[chosen].sum() > 0
+    assert abs(error.sum() / np.sqrt((error**2).sum())) < 3.3
 
 
 def test_a_firm_with_a_programme_is_refused(firm):

@@ -3,7 +3,8 @@
 Activity-based costing charges each customer with what they set in motion: orders, lines, returns, contacts.
 Part of that cost is saved when the customer leaves (avoidable), part stays and is only shared out (allocated).
 Avoidable cost decides, allocated cost explains; the two are the whole. Margins of a period are partly luck, so
-customers are chosen on one period and judged on the next.
+customers are chosen on one period and judged on the next. Letting go is one lever of several: `levers` judges it beside
+price, minimum order and channel, `rivals` what it lets happen to the best, `options` what the lowest may become.
 
 References
 ----------
@@ -17,8 +18,20 @@ from crmlib.profitability import conclusions
 from crmlib.profitability.activities import Activity, activities
 from crmlib.profitability.drivers import driver_quantities
 from crmlib.profitability.firing import death_spiral, firing_curve
+from crmlib.profitability.levers import (
+    Lever,
+    avoidable_rate,
+    channel_change,
+    decision_table,
+    lever,
+    minimum_order_change,
+    next_period,
+    price_change,
+    small_orders,
+)
 from crmlib.profitability.margin import customer_margin, income_statement, per_hundred
 from crmlib.profitability.migration import Rise, migration_matrix, quantile_groups, rise
+from crmlib.profitability.options import option_value
 from crmlib.profitability.periods import (
     Persistence,
     judging_day,
@@ -33,6 +46,8 @@ from crmlib.profitability.poaching import (
     gain_curve,
     poaching_break_even,
 )
+from crmlib.profitability.pyramid import TIERS, customer_pyramid, pyramid_tiers, standout_need, value_needs_matrix
+from crmlib.profitability.rivals import poaching_simulation
 from crmlib.profitability.sensitivity import cost_sensitivity
 from crmlib.profitability.truth import selection_truth, true_margins
 from crmlib.profitability.whale import (
@@ -45,35 +60,51 @@ from crmlib.profitability.whale import (
 )
 
 __all__ = [
+    "TIERS",
     "Activity",
     "BreakEven",
+    "Lever",
     "Persistence",
     "Rise",
     "Unprofitable",
     "WhalePeak",
     "activities",
+    "avoidable_rate",
     "best_customers",
     "break_even_table",
+    "channel_change",
     "conclusions",
     "cost_sensitivity",
     "customer_margin",
+    "customer_pyramid",
     "death_spiral",
+    "decision_table",
     "driver_quantities",
     "firing_curve",
     "gain_curve",
     "income_statement",
     "judging_day",
+    "lever",
     "loss_persistence",
     "migration_matrix",
+    "minimum_order_change",
+    "next_period",
+    "option_value",
     "paired_margins",
     "per_hundred",
     "poaching_break_even",
+    "poaching_simulation",
+    "price_change",
+    "pyramid_tiers",
     "quantile_groups",
     "regression_to_mean",
     "rise",
     "selection_truth",
+    "small_orders",
+    "standout_need",
     "true_margins",
     "unprofitable",
+    "value_needs_matrix",
     "whale_band",
     "whale_curve",
     "whale_peak",
