@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 import crmlib
-from crmlib.errors import CrmError, DataError, ParameterError
+from crmlib.errors import CrmError, DataError
+from crmlib.runner.commands import report
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -102,100 +103,7 @@ def data_check(source: str, engine: str) -> None:
     click.echo(f"as of {tables.as_of or 'no date'}, {tables.currency}, {tables.fingerprint}")
 
 
-@cli.group()
-def report() -> None:
-    """Run the reports of reports.yml."""
-
-
-@report.command("run")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--force", is_flag=True, help="Run reports that are up to date too.")
-@click.option("-p", "given", metavar="KEY=VALUE", multiple=True, help="Another value for a parameter; repeatable.")
-@click.option("--as", "as_name", metavar="NAME", help="Publish a run with -p under this name.")
-@click.option("--cell-timeout", type=click.IntRange(1), metavar="SECONDS", help="Longest time for a cell.")
-@click.option("--run-timeout", type=click.IntRange(1), metavar="SECONDS", help="Longest time for a report.")
-@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Reports at a time. Default: one a core.")
-@click.option("--cold", is_flag=True, help="Start each kernel from nothing instead of forking it.")
-def report_run(
-    names: tuple[str, ...],
-    force: bool,
-    given: tuple[str, ...],
-    as_name: str | None,
-    cell_timeout: int | None,
-    run_timeout: int | None,
-    jobs: int | None,
-    cold: bool,
-) -> None:
-    """Run reports of reports.yml and publish those that succeed; all, when no NAME is given.
-
-    A report whose notebook, parameters, library, lock and data are as in its last good run is
-    skipped. One that fails keeps its last good page and does not stop the others.
-
-    \b
-    Exit code, of several reports the highest:
-      0  all good or up to date     4  already running
-      1  a report failed            5  a timeout
-      2  parameters or plan         6  the kernel died
-      3  data missing             130  stopped
-    """  # noqa: D301
-    import signal
-
-    from crmlib.project import MARK, project_root
-    from crmlib.runner.parallel import cores
-    from crmlib.runner.progress import shown
-    from crmlib.runner.reports import exit_code, requests, run_reports
-
-    if cold:
-        os.environ["CRM_COLD_KERNELS"] = "1"
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends as Ctrl-C does
-    root = project_root()
-    wanted = requests(
-        root,
-        names,
-        given=_parameters(given),
-        as_name=as_name,
-        cell_timeout=cell_timeout,
-        run_timeout=run_timeout,
-    )
-    if not wanted:
-        click.echo(f"{root / MARK} lists no reports; add one to run it")
-    with shown() as display:
-        try:
-            done = run_reports(root, wanted, display, force=force, jobs=jobs or cores())
-        except KeyboardInterrupt:  # between two runs
-            sys.exit(130)
-    sys.exit(exit_code(done))
-
-
-@report.command("list")
-def report_list() -> None:
-    """List the plan's reports: state, last good run, notebook, headline."""
-    import datetime
-
-    from crmlib.project import project_root
-    from crmlib.runner.plan import plan
-    from crmlib.runner.shelf import entries, utc
-
-    root = project_root()
-    notebooks = {item.name: item.notebook.relative_to(root).as_posix() for item in plan(root)}
-    for entry in entries(root, datetime.datetime.now(datetime.UTC)):
-        good = f"last good {utc(entry.good['ended_at'])}, {entry.age} ago" if entry.good else "no good run yet"
-        click.echo(f"{entry.name}: {entry.label}; {good}; {notebooks.get(entry.name, 'variant')}")
-        if entry.good:
-            click.echo(f"  {entry.good['findings'][0]['sentence']}")
-        if entry.failure:
-            click.echo(f"  last run {entry.failure['outcome']}: {entry.failure['message']}")
-
-
-def _parameters(given: tuple[str, ...]) -> dict[str, str]:
-    """Values of `-p name=text`, each name once."""
-    values: dict[str, str] = {}
-    for item in given:
-        name, equals, text = item.partition("=")
-        if not equals or not name or name in values:
-            raise ParameterError(f"-p {item[:80]!r} must be name=value, each name once")
-        values[name] = text
-    return values
+cli.add_command(report)
 
 
 @cli.group()

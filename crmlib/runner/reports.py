@@ -15,7 +15,7 @@ from pathlib import Path
 
 import crmlib
 from crmlib.errors import BusyError, CrmError, DataError, ParameterError, SourceError
-from crmlib.runner import records
+from crmlib.runner import extents, records
 from crmlib.runner.parallel import Interruption, results
 from crmlib.runner.parameters import from_text
 from crmlib.runner.plan import NAME, Report, plan, report_names
@@ -284,6 +284,8 @@ def _run(
     except KeyboardInterrupt:
         record |= {"outcome": "interrupted", "message": "the runner was told to stop"}
     ended = _now()
+    if record["outcome"] == "good":
+        record["rows"] = extents.keep(root, made_of.data, report.parameters)
     record |= {
         "exit_code": EXIT_CODES[record["outcome"]],
         "ended_at": ended.isoformat(timespec="seconds"),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from crmlib.errors import DataError
 from crmlib.runner import records
+from crmlib.runner.comparisons import Move, flagged, moves
+from crmlib.runner.history import before
 from crmlib.runner.plan import report_names
 from crmlib.runner.records import Record
 
@@ -30,6 +35,10 @@ class Entry:
         Of the last good run, as of writing.
     planned : bool
         An entry of the plan; else a variant published with `--as`.
+    earlier : dict or None
+        Record of the good run before the last.
+    moves : tuple of Move
+        What moved since then, flagged over all that the shelf compares.
     """
 
     name: str
@@ -39,6 +48,8 @@ class Entry:
     failure: Record | None
     age: str
     planned: bool
+    earlier: Record | None = None
+    moves: tuple[Move, ...] = ()
 
     @property
     def label(self) -> str:
@@ -56,7 +67,22 @@ def entries(root: Path, at: datetime.datetime) -> list[Entry]:
     variants = {r["publication"] for r in history if r.get("publication")} - {name for name, _ in planned}
     variants = {name for name in variants if records.published(root, name)}
     titled = [(name, title, True) for name, title in planned] + [(name, "", False) for name in sorted(variants)]
-    return [_entry(root, name, title, is_plan, history, running, at) for name, title, is_plan in titled]
+    found = [_entry(root, name, title, is_plan, history, running, at) for name, title, is_plan in titled]
+    return _compared(root, found, history)
+
+
+def _compared(root: Path, found: list[Entry], history: list[Record]) -> list[Entry]:
+    """The entries with what moved since the run before; a reader of the shelf reads them together."""
+    pairs = {entry.name: before(history, entry.good) for entry in found if entry.good}
+    own = {}
+    for entry in found:
+        earlier = pairs.get(entry.name)
+        if entry.good and earlier:
+            with contextlib.suppress(DataError):  # a damaged record is not compared
+                own[entry.name] = moves(root, earlier, entry.good)
+    together = iter(flagged(itertools.chain.from_iterable(own.values())))
+    told = {name: tuple(itertools.islice(together, len(items))) for name, items in own.items()}
+    return [replace(entry, earlier=pairs.get(entry.name), moves=told.get(entry.name, ())) for entry in found]
 
 
 def write_shelf(root: Path) -> Path:
