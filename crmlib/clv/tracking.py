@@ -59,12 +59,10 @@ def cumulative_purchases(
         raise DataError("the model has covariates, so that no one expectation holds for all; fit it without them")
     if not unit_days > 0:
         raise ParameterError(f"unit_days is {unit_days}; give the days in a unit of time, such as 7")
-    starts, repeats = _days(orders, acquired_until, until)
+    starts, repeats, last = _days(orders, acquired_until, until)
     if starts.empty:
         raise DataError("orders hold no customer acquired by then; take a later day or check ordered_at")
-    first, last = int(starts["day"].min()), int(max(starts["day"].max(), repeats["day"].max() if len(repeats) else 0))
-    end = as_date(until, name="until")
-    last = last if end is None else end.toordinal() - _EPOCH
+    first = int(starts["day"].min())
     # a unit ends with a whole day: the n-th on the day before n times its length
     ends = first + np.floor(np.arange(1, (last - first + 1) / unit_days + 1) * unit_days).astype(int) - 1
     ends = ends[ends <= last]
@@ -87,20 +85,24 @@ def cumulative_purchases(
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
-def _days(orders: Any, acquired_until: Any, until: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Customers by first day, and repeat purchases by day: day (number), n."""
+def _days(orders: Any, acquired_until: Any, until: Any) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Customers by first day, and repeat purchases by day: day (number), n; and the number of the last day."""
     instant = nw.col("ordered_at")
     kept = wrap(orders, ("customer_id", "ordered_at"), table="orders").filter(
         ~nw.col("customer_id").is_null(), ~instant.is_null()
     )
     days = kept.select("customer_id", day_number(instant).alias("day")).unique()
     end, acquired = as_date(until, name="until"), as_date(acquired_until, name="acquired_until")
-    if end is not None:
-        days = days.filter(nw.col("day") <= end.toordinal() - _EPOCH)
+    if end is None:  # read ahead, also of a lazy frame: a small aggregate
+        seen = to_pandas(days.select(last=nw.col("day").max()).to_native())["last"].iloc[0]
+        last = int(seen) if seen == seen and seen is not None else 0
+    else:
+        last = end.toordinal() - _EPOCH
+        days = days.filter(nw.col("day") <= last)
     days = days.with_columns(first=nw.col("day").min().over("customer_id"))
     if acquired is not None:
         days = days.filter(nw.col("first") <= acquired.toordinal() - _EPOCH)
     counted = days.with_columns(repeat=nw.col("day") > nw.col("first")).group_by("repeat", "day").agg(n=nw.len())
     table = to_pandas(counted.to_native(), sort_by=["repeat", "day"]).astype({"day": "int64", "n": "int64"})
     repeat = table["repeat"].astype(bool)
-    return table[~repeat], table[repeat]
+    return table[~repeat], table[repeat], last
