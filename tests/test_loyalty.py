@@ -903,3 +903,15 @@ def test_findings_on_windows_and_chance():
     finding = loyalty.conclusions.moderation(stable, days=28, part=0.2, source="here")
     assert "are heavy in the next 28, fewer than the 60.0 % if nobody changed" in finding.sentence
     assert "from 80.0 % to 60.0 %, and chance alone would leave 62.0 %" in finding.sentence
+
+
+def test_the_bias_of_looking_alike_takes_its_words_from_the_numbers():
+    """Truth 2: naive off by 8, matching by 6 (75 % of it) and weighting by 5 (62 %, the least)."""
+    table = pd.DataFrame({"method": ["naive", "weighted", "matched"], "effect": [10.0, 7.0, 8.0]})
+    told = {"outcome": "amount", "currency": "USD"}
+    finding = loyalty.conclusions.bias(table, 2.0, **told)
+    assert finding.value == 6
+    assert "weighted by their past by +USD 5.00" in finding.sentence
+    assert "leaves at least 62 % of the naive bias" in finding.sentence
+    worse = loyalty.conclusions.bias(table.assign(effect=[3.0, 9.0, -7.0]), 2.0, **told)
+    assert "takes away none of it" in worse.sentence

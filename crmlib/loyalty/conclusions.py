@@ -224,6 +224,39 @@ def truth(
     return Finding("true_programme_effect_per_30_days", expected, _unit(outcome, currency), sentence)
 
 
+def against_truth(
+    found: ProgrammeEffect, comparisons: pd.DataFrame, expected: float, *, outcome: str, currency: str
+) -> list[Finding]:
+    """Both findings on a firm whose truth is known: `truth` and `bias`."""
+    told = {"outcome": outcome, "currency": currency}
+    return [truth(found, comparisons, expected, **told), bias(comparisons, expected, **told)]
+
+
+def bias(comparisons: pd.DataFrame, expected: float, *, outcome: str, currency: str) -> Finding:
+    """How far the comparisons of members with others are from the simulated firm's true effect.
+
+    Parameters
+    ----------
+    comparisons : pandas.DataFrame
+        Rows of `programme_comparisons` and `adjusted_comparisons`.
+    expected : float
+        The true effect.
+    """
+    told = _wording(outcome, currency)
+    off = {name: _named(comparisons, name)["effect"] - expected for name in ("naive", "weighted", "matched")}
+    adjusted = min((off["weighted"], off["matched"]), key=abs)
+    left = abs(adjusted) / abs(off["naive"]) if off["naive"] else float("nan")
+    remains = f"looking alike before joining leaves at least {percent(left, 0)} of the naive bias"
+    if not left < 1:
+        remains = "looking alike before joining takes away none of it"
+    sentence = (
+        f"On the simulated firm members against others is off the truth by {told(off['naive'], True)} per 30 days, "
+        f"against others weighted by their past by {told(off['weighted'], True)}, against matched others by "
+        f"{told(off['matched'], True)}: {remains}."
+    )
+    return Finding("bias_of_matching_per_30_days", off["matched"], _unit(outcome, currency), sentence)
+
+
 def _cause(found: ProgrammeEffect, comparisons: pd.DataFrame, told: Callable[..., str], firm: str) -> str:
     """Cause or attract, and what to do, in a sentence and a half."""
     row, naive = found.overall, _named(comparisons, "naive")["effect"]
