@@ -17,7 +17,10 @@ Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of St
 from crmlib.attribution import conclusions
 from crmlib.attribution.estimates import credits, credits_by_rule, removal_effects, share_table, transition_matrix
 from crmlib.attribution.events import from_paths, journeys, journeys_until
+from crmlib.attribution.game import ordered_shapley
+from crmlib.attribution.hazard import touch_effects
 from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_rule, has_costs
+from crmlib.attribution.order import order_choice
 from crmlib.attribution.positional import Rule
 from crmlib.attribution.rules import (
     first_touch,
@@ -25,7 +28,9 @@ from crmlib.attribution.rules import (
     last_touch,
     linear,
     markov,
+    person_period,
     position_based,
+    selected_markov,
     shapley,
     standard_rules,
     time_decay,
@@ -55,14 +60,19 @@ __all__ = [
     "linear",
     "markov",
     "misplaced_budget",
+    "order_choice",
+    "ordered_shapley",
     "paired_comparison",
+    "person_period",
     "position_based",
     "removal_effects",
     "rule_bias",
+    "selected_markov",
     "shapley",
     "share_table",
     "standard_rules",
     "time_decay",
+    "touch_effects",
     "transition_matrix",
     "true_acquisition_costs",
 ]

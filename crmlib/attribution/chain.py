@@ -72,7 +72,7 @@ class Chain:
     def flows(self, journeys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Transition counts (transitions, b) and visits (states, b) of weighted journeys."""
         counts = self.steps.T @ journeys
-        return counts, _sums(self.target, len(self.states)) @ counts
+        return counts, sums(self.target, len(self.states)) @ counts
 
     def losses(self, amount: np.ndarray, journeys: np.ndarray) -> np.ndarray:
         """What is lost of each column's amount when each channel is removed.
@@ -89,7 +89,7 @@ class Chain:
         array (channels, b)
         """
         counts, visits = self.flows(journeys)
-        ended = _sums(self.last, len(self.states)) @ amount
+        ended = sums(self.last, len(self.states)) @ amount
         if len(self.states) > DENSE:
             return self._sparse_losses(counts, visits, ended)
         if journeys.shape[1] == 1:
@@ -174,7 +174,7 @@ def _numbered(keys: np.ndarray, space: int) -> tuple[np.ndarray, np.ndarray]:
     return (np.cumsum(there) - 1)[keys], place[there]
 
 
-def _sums(group: np.ndarray, groups: int) -> Any:
+def sums(group: np.ndarray, groups: int) -> Any:
     """Sparse matrix that adds rows up by group."""
     from scipy import sparse
 

@@ -10,9 +10,9 @@ import numpy as np
 from crmlib.attribution.chain import Chain
 from crmlib.attribution.game import sampled_contributions, sampled_orders
 from crmlib.attribution.paths import Paths
-from crmlib.attribution.positional import Rule
+from crmlib.attribution.positional import Rule, scaled
 from crmlib.attribution.reading import read
-from crmlib.attribution.rules import markov, rule_of, scaled
+from crmlib.attribution.rules import markov, rule_of
 from crmlib.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -49,11 +49,13 @@ def credits(
         journey_id, conversions, value, nulls; one row a journey, or a row a path with its counts.
     rule : str or rule
         `first_touch`, `last_touch`, `last_non_direct`, `linear`, `position_based`, `time_decay`,
-        `markov` or `shapley`: the name with its options, or an object such as `markov(order=2)`.
+        `markov`, `selected_markov`, `shapley` or `person_period`: the name with its options, or an
+        object such as `markov(order=2)`.
     rng : numpy.random.Generator, optional
-        Needed only where Shapley's rate is sampled, with more than 15 channels.
+        Needed only where Shapley's rate is sampled, with more than 15 channels, and for the folds by
+        which `selected_markov` chooses.
     **options
-        Of a rule that is given by name: `direct`; `first` and `last`; `half_life`; `order`; `worth`.
+        Of a rule that is given by name: `direct`; `first` and `last`; `half_life`; `order`; `worth`; `most`.
 
     Returns
     -------

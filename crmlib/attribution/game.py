@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import comb
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crmlib.attribution.paths import Paths
 from crmlib.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Up to so many channels the rate game is solved over all their subsets.
 EXACT_UP_TO = 15
@@ -114,3 +117,46 @@ def sampled_contributions(paths: Paths, orders: np.ndarray, amount: np.ndarray, 
             worth = np.divide(won, all_, out=np.zeros((size, columns)), where=all_ > 0)
             found[pair] += np.diff(worth, axis=0, prepend=0.0)[ranks] / 2
     return found
+
+
+def ordered_shapley(touches: Any, outcomes: Any) -> pd.DataFrame:
+    r"""Array: Shapley credit by count, split over the positions at which each channel stands.
+
+    A conversion of a journey with the set T of distinct channels gives each of them :math:`1/|T|`; a
+    channel's part is divided evenly over the positions that it holds in that journey. Summed over
+    positions it is the credit of `shapley("count")`.
+
+    Parameters
+    ----------
+    touches, outcomes
+        As in `credits`.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a channel and position, sorted
+        channel, position (from 1, in the journey as it is read: without touches recorded twice),
+        conversions, value, share (0-1, of all conversions). Positions at which a channel never stood
+        are left out.
+
+    References
+    ----------
+    Zhao, K., Mahboobi, S. H., & Bagheri, S. R. (2018), Shapley value methods for attribution modeling
+    in online advertising, arXiv:1804.05327, section on the ordered value (simplified).
+    """
+    import pandas as pd
+
+    from crmlib.attribution.reading import read
+
+    paths = read(touches, outcomes)
+    journey = np.repeat(np.arange(len(paths.lengths)), paths.lengths)
+    held, pair = np.unique(journey * max(len(paths.channels), 1) + paths.codes, return_inverse=True)
+    distinct = np.bincount(held // max(len(paths.channels), 1), minlength=len(paths.lengths))
+    part = 1 / (distinct[journey] * np.bincount(pair, minlength=len(held))[pair])
+    position = np.arange(1, len(journey) + 1) - np.repeat(paths.starts[:-1], paths.lengths)
+    table = pd.DataFrame({"channel": paths.codes, "position": position})
+    table["conversions"], table["value"] = part * paths.conversions[journey], part * paths.value[journey]
+    table = table.groupby(["channel", "position"], as_index=False)[["conversions", "value"]].sum()
+    total = paths.conversions.sum()
+    table["share"] = table["conversions"] / total if total else np.nan
+    names = pd.array([paths.channels[code] for code in table["channel"]], dtype="str")
+    return table.assign(channel=names)

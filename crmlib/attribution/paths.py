@@ -27,6 +27,9 @@ class Paths:
         Days from the touch to the last one of its journey.
     customers : array of int, one a journey, optional
         Code of the customer.
+    part : array of int, one a journey, optional
+        Twice the fold in which a journey is held out, and one more if it converted; each row then ended
+        in one way only.
     """
 
     channels: tuple[str, ...]
@@ -37,6 +40,7 @@ class Paths:
     value: np.ndarray
     age: np.ndarray | None = None
     customers: np.ndarray | None = None
+    part: np.ndarray | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -52,9 +56,10 @@ class Paths:
         """Journeys with the same channels in the same order as one, and the new index of each old journey.
 
         A trie is walked position by position: journeys stand at the same node while their channels agree.
+        Journeys of different parts stay apart.
         """
-        node = np.zeros(len(self.lengths), dtype=np.int64)
-        nodes, size = 1, len(self.channels)
+        node = np.zeros(len(self.lengths), dtype=np.int64) if self.part is None else self.part.astype(np.int64)
+        nodes, size = int(node.max(initial=0)) + 1, len(self.channels)
         active = np.flatnonzero(self.lengths > 0)
         position = 0
         while len(active):
@@ -70,7 +75,7 @@ class Paths:
             for amount in (self.conversions, self.nulls, self.value)
         )
         kept = self.take(first)
-        return Paths(kept.channels, kept.codes, kept.starts, won, lost, value), group
+        return Paths(kept.channels, kept.codes, kept.starts, won, lost, value, part=kept.part), group
 
     def take(self, rows: np.ndarray) -> Paths:
         """Only the journeys `rows`, in that order."""
@@ -86,4 +91,5 @@ class Paths:
             self.value[rows],
             None if self.age is None else self.age[touch],
             None if self.customers is None else self.customers[rows],
+            None if self.part is None else self.part[rows],
         )

@@ -31,6 +31,10 @@ class Rule:
         """How amounts over these paths become credits."""
         raise NotImplementedError
 
+    def parts(self) -> int:
+        """Into how many folds journeys are split before resampling, those that converted apart; 0: not at all."""
+        return 0
+
     def sampled(self, paths: Paths) -> bool:
         """Whether the credits of these paths are sampled instead of exact."""
         return False
@@ -152,6 +156,12 @@ class TimeDecay(PositionRule):
 
     def __str__(self) -> str:
         return "time decay" if self.half_life is None else f"time decay with half-life {self.half_life:g}"
+
+
+def scaled(effects: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """Effects of shape (channels, b), each column scaled to the sum of its amounts; zero where there are none."""
+    sums, totals = effects.sum(axis=0), amount.sum(axis=0)
+    return effects * np.divide(totals, sums, out=np.zeros_like(totals), where=(sums != 0) & (totals != 0))
 
 
 def _all_to(touch: np.ndarray, paths: Paths) -> np.ndarray:

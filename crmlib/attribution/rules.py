@@ -14,6 +14,8 @@ import numpy as np
 
 from crmlib.attribution.chain import Chain
 from crmlib.attribution.game import EXACT_UP_TO, count_weights, rate_allocation
+from crmlib.attribution.hazard import PersonPeriod
+from crmlib.attribution.order import SelectedMarkov, require_order
 from crmlib.attribution.paths import Paths
 from crmlib.attribution.positional import (
     Allocation,
@@ -24,6 +26,7 @@ from crmlib.attribution.positional import (
     PositionBased,
     Rule,
     TimeDecay,
+    scaled,
 )
 from crmlib.errors import ParameterError
 
@@ -36,8 +39,7 @@ class Markov(Rule):
     name: ClassVar[str] = "markov"
 
     def __post_init__(self) -> None:
-        if isinstance(self.order, bool) or not isinstance(self.order, (int, np.integer)) or self.order < 1:
-            raise ParameterError(f"order is {self.order!r}; give a whole number from 1 on")
+        require_order(self.order)
 
     def allocation(self, paths: Paths, rng: np.random.Generator | None = None) -> Allocation:
         """Losses by removal, scaled."""
@@ -80,12 +82,6 @@ class Shapley(Rule):
 
     def __str__(self) -> str:
         return f"Shapley by {self.worth}"
-
-
-def scaled(effects: np.ndarray, amount: np.ndarray) -> np.ndarray:
-    """Effects of shape (channels, b), each column scaled to the sum of its amounts; zero where there are none."""
-    sums, totals = effects.sum(axis=0), amount.sum(axis=0)
-    return effects * np.divide(totals, sums, out=np.zeros_like(totals), where=(sums != 0) & (totals != 0))
 
 
 first_touch = FirstTouch()
@@ -165,6 +161,33 @@ def shapley(worth: Literal["count", "rate"] = "count", permutations: int = 1_000
     return Shapley(worth, permutations)
 
 
+def selected_markov(most: int = 4, folds: int = 5) -> SelectedMarkov:
+    """Rule: Markov of the order that predicts held-out journeys best, `rng` draws the folds.
+
+    The order is chosen as `order_choice` says; where credits are resampled it is chosen anew in each
+    replicate, the copies of a journey (or customer) staying in one fold.
+
+    Parameters
+    ----------
+    most : int
+        The largest order that is tried, from 1 on.
+    folds : int
+        Number of folds, at least 2.
+    """
+    return SelectedMarkov(most, folds)
+
+
+def person_period() -> PersonPeriod:
+    """Rule: what a discrete-time model of the chance to convert loses without a channel, scaled.
+
+    See `crmlib.attribution.touch_effects` for the model and its coefficients. Each touch is a period. A
+    channel loses the conversions expected in the periods of its own touches, and what its earlier
+    touches add to the chance in later periods; one that loses nothing on balance gets nothing. Of more
+    than 40 channels the rarest share their coefficients, and their credit as linear touch divides it.
+    """
+    return PersonPeriod()
+
+
 #: Every rule by its name.
 RULES: dict[str, Callable[..., Rule]] = {
     "first_touch": FirstTouch,
@@ -175,11 +198,13 @@ RULES: dict[str, Callable[..., Rule]] = {
     "time_decay": time_decay,
     "markov": markov,
     "shapley": shapley,
+    "selected_markov": selected_markov,
+    "person_period": person_period,
 }
 
 
 def standard_rules(order: int = 1, half_life: float | None = None, direct: str = "direct") -> tuple[Rule, ...]:
-    """The nine rules that are usually set side by side, those that look at one journey first.
+    """The ten rules that are set side by side, those that look at one journey first.
 
     Parameters
     ----------
@@ -194,10 +219,10 @@ def standard_rules(order: int = 1, half_life: float | None = None, direct: str =
     -------
     tuple of Rule
         first touch, last touch, last non direct, linear, position based, time decay; Markov, Shapley
-        by rate, Shapley by count.
+        by rate, Shapley by count, person-period model.
     """
     single = (first_touch, last_touch, last_non_direct(direct), linear, position_based(), time_decay(half_life))
-    return (*single, markov(order), shapley("rate"), shapley("count"))
+    return (*single, markov(order), shapley("rate"), shapley("count"), person_period())
 
 
 def rule_of(rule: str | Rule | Callable[..., Rule], **options: Any) -> Rule:

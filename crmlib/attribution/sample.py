@@ -124,7 +124,7 @@ def credit_sample(
     if replicates < 2:
         raise ParameterError(f"replicates is {replicates}; give at least 2, better 1,000")
     paths = read(touches, outcomes, times=chosen.uses_times, customers=True)
-    resampled = units(paths, chosen, measure)
+    resampled = units(paths, chosen, measure, rng)
     allocate = chosen.allocation(resampled.paths, rng)
     amount, journeys = (resampled.amount @ resampled.counts)[:, None], (resampled.journeys @ resampled.counts)[:, None]
     credit = allocate(amount, journeys)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from crmlib.attribution.order import folded
 from crmlib.attribution.paths import Paths
 from crmlib.attribution.positional import Rule
 from crmlib.errors import DataError
@@ -22,8 +23,10 @@ class Units:
     counts: np.ndarray
 
 
-def units(paths: Paths, rule: Rule, measure: str) -> Units:
-    """Units to draw for a rule and a measure.
+def units(paths: Paths, rule: Rule, measure: str, rng: np.random.Generator) -> Units:
+    """Units to draw for a rule and a measure; `rng` assigns journeys to folds where the rule needs them.
+
+    A journey keeps its fold in every replicate, or copies of it would be held out from themselves.
 
     Raises
     ------
@@ -39,6 +42,8 @@ def units(paths: Paths, rule: Rule, measure: str) -> Units:
         raise DataError(
             "an interval for value needs the value of each journey: a row here holds several; use measure='conversions'"
         )
+    if rule.parts():
+        paths = folded(paths, rule.parts(), rng)
     apart = rule.uses_times and paths.age is not None
     grouped, group = (paths, np.arange(len(counts))) if apart else paths.distinct()
     if paths.customers is not None:
