@@ -69,6 +69,18 @@ CONTRASTS["04_profitability"] = {
     "best_share": 0.2,
     "level": 0.9,
 }
+CONTRASTS["05_rfm"] = {
+    "source": "cdnow_sample",
+    "engine": "polars",
+    "as_of": "1998-03-31",
+    "seed": 3,
+    "holdout_days": 90,
+    "bins": 3,
+    "depth": 0.1,
+    "discount_rate": 0.3,
+    "horizon_years": 1.0,
+    "level": 0.8,
+}
 
 
 @functools.cache
@@ -213,3 +225,28 @@ def test_loyalty_at_the_contrast_is_what_pandas_counts(contrasted):
     assert found["membership_cost_ceiling_per_30_days"].value == pytest.approx(0.6 * total / weight, rel=1e-4)
     told = found["top_20_percent_share"].sentence
     assert ("cannot be told apart from zero" in told) == (finding.low <= 0 <= finding.high)
+
+
+def test_selection_at_the_contrast_is_what_pandas_counts(contrasted):
+    options, found = CONTRASTS["05_rfm"], contrasted("05_rfm")
+    orders = to_pandas(data.load(options["source"])["orders"])
+    day, last = orders["ordered_at"].dt.normalize(), pd.Timestamp(options["as_of"])
+    cut = last - pd.Timedelta(days=options["holdout_days"])
+    before = orders[day <= cut].assign(day=day)
+    people = before.groupby("customer_id").agg(last=("day", "max"), days=("day", "nunique"), amount=("amount", "sum"))
+    later = orders[(day > cut) & (day <= last)].groupby("customer_id")["amount"].sum()
+    people["later"] = later.reindex(people.index, fill_value=0.0)
+    ranks = people[["last", "days"]].join(people["amount"].round(6)).rank(method="average")
+    people["score"] = np.ceil((3 * (ranks - 0.5) / len(people)).round(9)).sum(axis=1)
+
+    def captured(column):
+        """Customers of equal score each bring in the mean of their group."""
+        each = people.assign(y=people.groupby(column)["later"].transform("mean")).sort_values(column, ascending=False)
+        sums = np.concatenate([[0], each["y"].cumsum()])
+        return np.interp(options["depth"] * len(each), np.arange(len(sums)), sums) / people["later"].sum()
+
+    assert found["captured_by_rfm"].value == pytest.approx(captured("score"), rel=1e-4)
+    assert f"past spend alone ({100 * captured('amount'):.1f} %)" in found["captured_by_rfm"].sentence
+    known = orders[orders["customer_id"].isin(people.index)]
+    assert known[(day > cut) & (day <= last)]["amount"].sum() == pytest.approx(people["later"].sum())
+    assert f"USD {people['later'].sum():,.0f} that came" in found["chain_forecast_error"].sentence

@@ -32,7 +32,7 @@ class Exercise:
 _REGISTERED: dict[str, Exercise] = {}
 
 #: Module of `crmlib.exercises` by the number of its notebook.
-_TOPICS = {"01": "attribution", "02": "cohorts", "03": "loyalty", "04": "profitability"}
+_TOPICS = {"01": "attribution", "02": "cohorts", "03": "loyalty", "04": "profitability", "05": "rfm", "06": "clv"}
 
 
 def exercise(

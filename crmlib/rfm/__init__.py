@@ -10,12 +10,23 @@ the last purchase (`purchase_history`); in marketing it is the time since the la
 """
 
 from crmlib.rfm import conclusions
+from crmlib.rfm.future import FutureSpend, future_spend, still_customer
 from crmlib.rfm.history import holdout_history, purchase_history
+from crmlib.rfm.holdout import scored_holdout
 from crmlib.rfm.isovalue import iso_value
 from crmlib.rfm.lookalikes import LookAlikes, best_customers, held_out_probabilities, look_alikes, ranking_quality
-from crmlib.rfm.migration import SILENT, chain_value, expected_standing, migration_matrix, segment_moves, segment_value
+from crmlib.rfm.migration import (
+    SILENT,
+    ChainForecast,
+    chain_forecast,
+    chain_value,
+    expected_standing,
+    migration_matrix,
+    segment_moves,
+    segment_value,
+)
 from crmlib.rfm.naming import SEGMENTS, segment_grid, segments
-from crmlib.rfm.selection import captured_share, gains_curve, lift_table, rule_comparison
+from crmlib.rfm.selection import captured_share, gains_curve, lift_table, rule_comparison, simple_rules
 from crmlib.rfm.summary import SCORES, customer_summary, rfm_scores, score_cuts
 from crmlib.rfm.truth import true_future_spend
 
@@ -23,13 +34,17 @@ __all__ = [
     "SCORES",
     "SEGMENTS",
     "SILENT",
+    "ChainForecast",
+    "FutureSpend",
     "LookAlikes",
     "best_customers",
     "captured_share",
+    "chain_forecast",
     "chain_value",
     "conclusions",
     "customer_summary",
     "expected_standing",
+    "future_spend",
     "gains_curve",
     "held_out_probabilities",
     "holdout_history",
@@ -42,9 +57,12 @@ __all__ = [
     "rfm_scores",
     "rule_comparison",
     "score_cuts",
+    "scored_holdout",
     "segment_grid",
     "segment_moves",
     "segment_value",
     "segments",
+    "simple_rules",
+    "still_customer",
     "true_future_spend",
 ]

@@ -11,6 +11,8 @@ from crmlib.findings import Finding, between, count, money, percent
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crmlib.rfm.migration import ChainForecast
+
 
 def answer(rules: pd.DataFrame, *, rule: str, depth: float, days: int, level: float = 0.95) -> Finding:
     """What the customers selected by a rule bring in afterwards, against the first rule of the comparison.
@@ -32,9 +34,11 @@ def answer(rules: pd.DataFrame, *, rule: str, depth: float, days: int, level: fl
     other = f"{first['rule']} alone ({percent(first['captured'])})"
     points = f"{100 * abs(row['difference']):.1f} points"
     if not row["distinct"]:
-        verdict = f"which cannot be told apart from selecting by {other}"
+        verdict = f"which cannot be told apart from selecting by {other}: the simpler rule will do"
     else:
-        verdict = f"{points} {'more' if row['difference'] > 0 else 'less'} than selecting by {other}"
+        better = row["difference"] > 0
+        advice = f"select by the {rule}" if better else f"keep to {first['rule']}"
+        verdict = f"{points} {'more' if better else 'less'} than selecting by {other}: {advice}"
     return Finding(
         "captured_by_rfm", row["captured"], "share", f"{sentence}, {verdict}.", row["low"], row["high"], level
     )
@@ -63,16 +67,15 @@ def model_against_score(rules: pd.DataFrame, *, model: str, rule: str, level: fl
     return Finding("model_minus_rfm", row["difference"], "share", f"{_the(model, first=True)} {wording}.", *interval)
 
 
-def parts(rules: pd.DataFrame, names: dict[str, str]) -> Finding:
+def parts(rules: pd.DataFrame) -> Finding:
     """Which of recency, frequency and money tells most on its own.
 
     Parameters
     ----------
     rules : pandas.DataFrame
         `rule_comparison`.
-    names : dict
-        Rule to what the sentence shall call it.
     """
+    names = {f"{part} score": part for part in ("recency", "frequency", "monetary")}
     own = rules[rules["rule"].isin(list(names))].sort_values("captured", ascending=False, kind="stable")
     listed = ", ".join(
         f"{names[rule]} {percent(share)}" for rule, share in zip(own["rule"], own["captured"], strict=True)
@@ -82,30 +85,19 @@ def parts(rules: pd.DataFrame, names: dict[str, str]) -> Finding:
     return Finding("captured_by_best_part", best["captured"], "share", sentence)
 
 
-def staying(matrix: pd.DataFrame, *, segment: str, days: int, level: float = 0.95) -> Finding:
-    """Share of a segment that is in it again at the next date."""
-    key = f"{segment.replace(' ', '_')}_staying"
-    cell = matrix[(matrix["before"] == segment) & (matrix["after"] == segment)]
-    if cell.empty or np.isnan(cell["share"].iloc[0]):
-        return Finding(key, None, "share", f"Nobody was seen among the {segment}, so none could stay.")
-    row = cell.iloc[0]
-    share = percent(row["share"]) + between(row["low"], row["high"], percent, level)
-    sentence = f"Of the {segment}, {share} are {segment} again {days} days later."
-    return Finding(key, row["share"], "share", sentence, row["low"], row["high"], level)
-
-
-def chain_forecast(forecast: float, actual: float, *, days: int, currency: str) -> Finding:
+def chain_error(told: ChainForecast, *, days: int, currency: str) -> Finding:
     """What the chain foretold for the time held out, against what came."""
+    forecast, actual = told.foretold, told.came
     if not actual > 0:
         nothing = (
             f"Nothing was bought in the {days} days held out, where the chain foretold {money(forecast, currency, 0)}."
         )
-        return Finding("chain_forecast_error", None, "share", nothing)
+        return Finding("chain_forecast_error", None, "of what came", nothing)
     error = forecast / actual - 1
     wording = f"{percent(abs(error))} {'more' if error > 0 else 'less'} than"
-    told = f"{money(forecast, currency, 0)} from customers known before, {wording}"
-    sentence = f"For the {days} days held out the chain foretold {told} the {money(actual, currency, 0)} that came."
-    return Finding("chain_forecast_error", error, "share", sentence)
+    amount = f"{money(forecast, currency, 0)} from customers known before, {wording}"
+    sentence = f"For the {days} days held out the chain foretold {amount} the {money(actual, currency, 0)} that came."
+    return Finding("chain_forecast_error", error, "of what came", sentence)
 
 
 def segment_worth(values: pd.DataFrame, *, years: float, currency: str, level: float = 0.95) -> Finding:
@@ -116,12 +108,9 @@ def segment_worth(values: pd.DataFrame, *, years: float, currency: str, level: f
         money(row["value"], currency) + between(row["low"], row["high"], lambda x: money(x, currency), level)
         for row in (most, least)
     ]
-    sentence = (
-        f"Over {years:g} years, discounted, a customer among the {most['segment']} brings in {amounts[0]}, "
-        f"one among the {least['segment']} {amounts[1]}."
-    )
-    if len(values) == 1:
-        sentence = f"Over {years:g} years, discounted, a customer among the {most['segment']} brings in {amounts[0]}."
+    span = f"Over {years:g} year{'s' * (years != 1)}, discounted, a customer in the segment"
+    sentence = f"{span} “{most['segment']}” brings in {amounts[0]}"
+    sentence += f", one in “{least['segment']}” {amounts[1]}." if len(values) > 1 else "."
     key = "best_segment_value"
     if np.isnan(most["low"]):
         return Finding(key, most["value"], currency, sentence)
@@ -188,6 +177,12 @@ def ceiling(known: dict[str, float], *, rule: str, depth: float, days: int) -> F
     return Finding("simulated_share_of_the_possible", (own - depth) / (best - depth), "of what is possible", sentence)
 
 
+def held(values: pd.DataFrame) -> str:
+    """In how many segments the chain's interval holds the true value, for a title."""
+    inside = values["true_value"].between(values["low"], values["high"])
+    return f"The chain's interval holds the true worth of {inside.sum()} of {values['low'].notna().sum()} segments"
+
+
 def chain_bias(values: pd.DataFrame, *, level: float = 0.95) -> Finding:
     """On the simulated firm: in how many segments the chain's interval holds the true value, and its bias where not.
 
@@ -206,7 +201,7 @@ def chain_bias(values: pd.DataFrame, *, level: float = 0.95) -> Finding:
         f"{len(judged)} segments; {over} {'is' if over == 1 else 'are'} valued too high and {under} too low: a segment "
         "does not tell all about a customer."
     )
-    return Finding("simulated_segments_held", float(inside.mean()) if len(judged) else None, "share", sentence)
+    return Finding("simulated_segments_held", float(inside.mean()) if len(judged) else None, "of segments", sentence)
 
 
 def _worth(values: Any, at: float, currency: str) -> str:

@@ -209,19 +209,18 @@ def ranking_quality(
     -------
     (estimate, low, high)
     """
+    from scipy import sparse
+
     s, y = np.asarray(score, dtype=float), np.asarray(best, dtype=bool)
     if s.shape != y.shape or not 0 < y.sum() < len(y):
         raise DataError(f"{int(y.sum())} of {len(y)} customers are among the best; both kinds are needed")
     ranks = np.unique(s, return_inverse=True)[1].ravel()
-    order = np.argsort(ranks, kind="stable")
-    starts = np.flatnonzero(np.diff(ranks[order], prepend=-1))
-
-    is_best = y[order, None].astype(float)
+    n = len(y)
+    groups = sparse.csr_array((np.ones(n), (ranks, np.arange(n))), shape=(int(ranks.max()) + 1, n))
+    good_of, rest_of = groups.multiply(y[None]).tocsr(), groups.multiply(~y[None]).tocsr()
 
     def area(weights: np.ndarray) -> np.ndarray:
-        w = weights[order]
-        good = np.add.reduceat(w * is_best, starts, axis=0)
-        rest = np.add.reduceat(w * (1 - is_best), starts, axis=0)
+        good, rest = good_of @ weights, rest_of @ weights
         below = np.cumsum(rest, axis=0) - rest / 2
         with np.errstate(invalid="ignore", divide="ignore"):
             return ((good * below).sum(axis=0) / (good.sum(axis=0) * rest.sum(axis=0)))[None]

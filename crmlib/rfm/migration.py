@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,7 @@ def segment_moves(
         earlier = later
     moves = pd.concat(parts, ignore_index=True)
     if moves.empty:
-        raise DataError(f"nobody had ordered by {known[-2]}; take later dates")
+        raise DataError(f"nobody had ordered by {known[-2]}; take later dates, or hold out less time")
     return moves[["customer_id", "date", "before", "after", "amount"]]
 
 
@@ -238,7 +239,10 @@ def segment_value(
     to = moves["after"].map({name: i for i, name in enumerate(names)}).to_numpy()
     dead = sorted({names[i] for i in np.setdiff1d(to, from_)})
     if dead:
-        raise DataError(f"customers come to {', '.join(dead)}, but none was followed from there; take more dates")
+        names_of = ", ".join(dead)
+        raise DataError(
+            f"customers come to {names_of}, but none was followed from there; take more data, or dates closer together"
+        )
     who, k = pd.factorize(moves["customer_id"])[0], len(names)
     n = int(who.max()) + 1
     cells = _counts(who, from_ * k + to, n, k * k)
@@ -291,7 +295,7 @@ def expected_standing(moves: pd.DataFrame, start: pd.Series, *, periods: int, st
     size = counts.sum(axis=1)
     unknown = sorted(set(start.index[start > 0]) - set(size.index[size > 0]))
     if unknown:
-        raise DataError(f"nobody was followed from {', '.join(unknown)}; take more dates")
+        raise DataError(f"nobody was followed from {', '.join(unknown)}; take more data, or dates closer together")
     shares = counts.div(size.where(size > 0), axis=0).fillna(0.0).to_numpy()
     reward = moves.groupby("before")["amount"].mean().reindex(names, fill_value=0.0).to_numpy()
     at = start.reindex(names, fill_value=0).to_numpy(dtype=float)
@@ -300,6 +304,46 @@ def expected_standing(moves: pd.DataFrame, start: pd.Series, *, periods: int, st
         amount, at = at @ reward, at @ shares
         rows.append({"period": period, "amount": amount, **dict(zip(names, at, strict=True))})
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class ChainForecast:
+    """What a chain foretold of customers known at its end, against what came.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row a segment: foretold, came (customers in it at the end).
+    foretold, came : float
+        Revenue over the whole time.
+    """
+
+    table: pd.DataFrame
+    foretold: float
+    came: float
+
+
+def chain_forecast(moves: pd.DataFrame, later: pd.DataFrame, *, states: Sequence[str]) -> ChainForecast:
+    """Array: the chain learnt from `moves` against the moves that followed.
+
+    Parameters
+    ----------
+    moves, later : pandas.DataFrame
+        As `segment_moves` gives them, with the same cuts and distance of dates; `later` begins where `moves` ends.
+        Customers who come new during `later` are left out.
+    states : sequence of str
+        Order of the segments.
+    """
+    import pandas as pd
+
+    dates = sorted(later["date"].unique())
+    now = later[later["date"] == dates[0]]
+    known = later[later["customer_id"].isin(now["customer_id"])]
+    told = expected_standing(moves, now["before"].value_counts(), periods=len(dates), states=states)
+    came = known.loc[known["date"] == dates[-1], "after"].value_counts()
+    table = pd.DataFrame({"foretold": told.iloc[-1].drop(["period", "amount"]), "came": came}).fillna(0.0)
+    table = table.reindex([name for name in states if name in table.index]).astype(float)
+    return ChainForecast(table, float(told["amount"].sum()), float(known["amount"].sum()))
 
 
 def _states(moves: pd.DataFrame, states: Sequence[str] | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -106,6 +106,24 @@ def rule_comparison(
     return pd.DataFrame({**table, **ends, "p_holm": p_holm, "distinct": p_holm <= 1 - level})
 
 
+def simple_rules(scores: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Array: rules that need no model, by name: past spend first, the three scores, and their sum.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        As `rfm_scores` gives it.
+    """
+    columns = {
+        "past spend": "amount",
+        "recency score": "recency_score",
+        "frequency score": "frequency_score",
+        "monetary score": "monetary_score",
+        "RFM score": "rfm_score",
+    }
+    return {rule: scores[column].to_numpy(dtype=float) for rule, column in columns.items()}
+
+
 def gains_curve(score: ArrayLike, outcome: ArrayLike) -> pd.DataFrame:
     """Array: share of the outcome captured at each depth, customers of equal score taken together.
 
@@ -194,20 +212,25 @@ def _captured(ranks: np.ndarray, y: np.ndarray, depth: float) -> Callable[[np.nd
     """Captured share as a function of weights (n, b), for `bootstrap_interval`."""
     if not 0 < depth < 1:
         raise ParameterError(f"depth is {depth}; give the part of customers to select, between 0 and 1, such as 0.2")
-    order = np.argsort(ranks, kind="stable")
-    starts = np.flatnonzero(np.diff(ranks[order], prepend=-1))
-    sorted_y = y[order][:, None]
+    groups = _grouping(ranks)
+    sums_of = groups.multiply(y[None]).tocsr()
 
     def share(weights: np.ndarray) -> np.ndarray:
-        w = weights[order]
-        size = np.add.reduceat(w, starts, axis=0).cumsum(axis=0)
-        sums = np.add.reduceat(w * sorted_y, starts, axis=0).cumsum(axis=0)
+        size, sums = (groups @ weights).cumsum(axis=0), (sums_of @ weights).cumsum(axis=0)
         cut, total = depth * size[-1], sums[-1]
         last = (size < cut).sum(axis=0)  # the group in which the cut falls
-        each = np.arange(w.shape[1])
+        each = np.arange(weights.shape[1])
         before = np.where(last > 0, size[last - 1, each], 0.0), np.where(last > 0, sums[last - 1, each], 0.0)
         part = (cut - before[0]) / (size[last, each] - before[0])
         with np.errstate(invalid="ignore", divide="ignore"):
             return (before[1] + part * (sums[last, each] - before[1])) / np.where(total > 0, total, np.nan)
 
     return share
+
+
+def _grouping(ranks: np.ndarray) -> Any:
+    """Sparse matrix that adds customers up by rank, shape (ranks, n)."""
+    from scipy import sparse
+
+    n = len(ranks)
+    return sparse.csr_array((np.ones(n), (ranks, np.arange(n))), shape=(int(ranks.max()) + 1, n))
