@@ -259,3 +259,13 @@ def test_beyond_forty_channels_the_rarest_share_a_coefficient():
     effects = attribution.touch_effects(touches, outcomes)
     assert len(effects) == 41
     assert effects["channel"].iloc[-1] == "(others)"
+
+
+def test_the_finding_names_the_order_and_its_lead():
+    choice = attribution.order_choice(*tables(*walks(np.random.default_rng(2), 2_000, 2)), rng=np.random.default_rng(1))
+    finding = attribution.conclusions.memory(choice, where="a shop")
+    assert finding.value == 2
+    assert "a chain of order 2 predicts held-out journeys best: order 1 falls" in finding.sentence
+    assert "beyond chance" in finding.sentence
+    longest = attribution.conclusions.memory(choice[choice["order"] <= 2], where="a shop").sentence
+    assert "the longest memory tried" in longest

@@ -173,6 +173,27 @@ def leader(sample: CreditSample, *, where: str, level: float = 0.95) -> Finding:
     return _ranged(key, first["share"], "share", f"{sentence}.", ends, level)
 
 
+def memory(choice: pd.DataFrame, *, where: str) -> Finding:
+    """The order of the chain that predicts held-out journeys best, and by how much it beats order 1.
+
+    Parameters
+    ----------
+    choice : pandas.DataFrame
+        As `order_choice` gives it.
+    """
+    best = choice[choice["chosen"]].iloc[0]
+    number = int(best["order"])
+    sentence = f"On {where} a chain of order {number} predicts held-out journeys best"
+    if number == choice["order"].max() and len(choice) > 1:
+        sentence += ", the longest memory tried"
+    first = choice[choice["order"] == 1]
+    if number > 1 and len(first):
+        sentence += f": order 1 falls {first['behind'].item():.3g} nats a journey short of it"
+        told = "cannot be told apart from" if first["behind"].item() < 2 * first["standard_error"].item() else "beyond"
+        sentence += f", {told} chance"
+    return Finding("chosen_order", number, "touches", f"{sentence}.")
+
+
 def disagreement(credits: pd.DataFrame, *, where: str) -> Finding:
     """The channel on whose share the rules differ most.
 
