@@ -35,7 +35,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Result:
-    """A piece of work, done by this package and by a peer; `at_least` is the ratio promised."""
+    """A piece of work, done by this package and by a peer; `at_least` is the ratio promised, 0 for none."""
 
     work: str
     peer: str
@@ -94,7 +94,7 @@ def show(results: Iterable[Result]) -> bool:
             f"{item.own.seconds:.1f}",
             f"{item.others.seconds:.1f}",
             f"[{'green' if item.kept else 'bold red'}]{item.ratio:.1f} ×[/]",
-            f"{item.at_least:g} ×",
+            f"{item.at_least:.3g} ×" if item.at_least else "–",
             f"{item.own.processor:.1f} / {item.others.processor:.1f}",
             f"{item.own.memory:,.0f} / {item.others.memory:,.0f}",
             item.note,

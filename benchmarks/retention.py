@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MILLIONS = 5
+PROMISED = 50
 REPEATS = 3
 
 #: One pass over orders, the cohort of each customer joined back.
@@ -54,9 +55,11 @@ def results(*, millions: float = MILLIONS) -> list[Result]:
             raise SystemExit(f"the triangles differ: {sums}")
         best = {name: min(found, key=lambda cost: cost.seconds) for name, found in costs.items()}
     work = f"retention triangle, {millions:g} million orders"
+    promised = millions >= PROMISED
+    note = "without imports" + ("" if promised else f"; promised: {1 / 1.2:.2f} × and 5 × at {PROMISED} million")
     return [
-        Result(work, "hand-written DuckDB SQL", best["crmlib"], best["sql"], 1 / 1.2, "time of imports left out"),
-        Result(work, "pandas", best["crmlib"], best["pandas"], 5, "time of imports left out"),
+        Result(work, "hand-written DuckDB SQL", best["crmlib"], best["sql"], 1 / 1.2 if promised else 0, note),
+        Result(work, "pandas", best["crmlib"], best["pandas"], 5 if promised else 0, note),
     ]
 
 
