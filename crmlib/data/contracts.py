@@ -131,6 +131,16 @@ CONTRACTS: Mapping[str, Contract] = {
         ),
         key=("product_id",),
     ),
+    "choices": Contract(
+        (
+            _id("customer_id"),
+            Column("position", "count", low=1),
+            _text("brand", required=True),
+            _positive("price", required=False),
+        ),
+        key=("customer_id", "position"),
+        references={"customer_id": "customers"},
+    ),
     "touches": Contract(
         (
             _id("journey_id"),

@@ -15,7 +15,7 @@ Keiningham, T. L., Aksoy, L., Buoye, A., & Cooil, B. (2011), Customer loyalty is
 
 from crmlib.wallet import conclusions
 from crmlib.wallet.measures import brand_measures, double_jeopardy, repeat_shares
-from crmlib.wallet.purchases import brand_matrix, brand_purchases, share_of_wallet
+from crmlib.wallet.purchases import brand_matrix, brand_purchases, panel_purchases, share_of_wallet
 from crmlib.wallet.ranks import wallet_allocation
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "brand_purchases",
     "conclusions",
     "double_jeopardy",
+    "panel_purchases",
     "repeat_shares",
     "share_of_wallet",
     "wallet_allocation",

@@ -73,6 +73,26 @@ def brand_purchases(
     return (table.sort("customer_id", "brand") if isinstance(table, nw.DataFrame) else table).to_native()
 
 
+def panel_purchases(choices: Any) -> Any:
+    """Frame: how often each household of a scanner panel took each brand.
+
+    Parameters
+    ----------
+    choices : any frame
+        customer_id, brand: one row a purchase.
+
+    Returns
+    -------
+    frame of the same kind, one row a household and brand taken
+        customer_id, brand, purchases (Int64). Sorted on eager frames.
+    """
+    kept = wrap(choices, ("customer_id", "brand"), table="choices")
+    kept = kept.filter(~nw.col("customer_id").is_null(), ~nw.col("brand").is_null())
+    table = kept.group_by("customer_id", "brand").agg(purchases=nw.len())
+    table = table.with_columns(nw.col("purchases").cast(nw.Int64))
+    return (table.sort("customer_id", "brand") if isinstance(table, nw.DataFrame) else table).to_native()
+
+
 def share_of_wallet(purchases: Any, *, brand: str) -> Any:
     """Frame: each customer's spend on a brand as a share of what they spend on the category.
 
