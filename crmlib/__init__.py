@@ -15,6 +15,8 @@ topics
     cohorts       do customers stay?                                    notebook 02
     loyalty       does 80/20 hold, and what does the programme add?     notebook 03
     profitability which customers lose money, and should they go?       notebook 04
+    rfm           whom should we select?                                notebook 05
+    wallet        how much of what they spend is ours?
 presentation
     figures       axes in, axes out
     widgets       interactive sections
