@@ -32,6 +32,10 @@ class MissingColumnsError(DataError, KeyError):
     """A frame lacks columns that a function needs."""
 
 
+class StaleDataError(DataError):
+    """Data ended longer ago than the plan allows."""
+
+
 class SourceError(CrmError):
     """A data source is unknown, absent, or was refused because its hash is wrong."""
 

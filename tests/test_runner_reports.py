@@ -123,7 +123,7 @@ def test_the_same_inputs_give_the_same_page(root, good):
 
 @pytest.mark.parametrize("change", ["notebook", "parameters", "lock", "library", "page"])
 def test_a_changed_input_makes_the_report_due(root, change, monkeypatch):
-    from crmlib.runner.reports import _last_good
+    from crmlib.runner.reports import last_good
 
     if change == "notebook":
         with (root / "notebooks" / "report.ipynb").open("a") as stream:
@@ -138,7 +138,7 @@ def test_a_changed_input_makes_the_report_due(root, change, monkeypatch):
         (root / "reports" / "latest" / "report" / "report.html").unlink()
     (request,) = requests(root)
     made_of = provenance.inputs(root, request.report.notebook, request.report.parameters)
-    assert _last_good(root, request, made_of) is None
+    assert last_good(root, request, made_of) is None
 
 
 def test_the_library_hash_covers_modules_and_templates(tmp_path):

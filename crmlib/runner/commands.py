@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from crmlib.errors import ParameterError
+
+if TYPE_CHECKING:
+    from crmlib.runner.hooks import Hooks
+    from crmlib.runner.reports import Request
 
 
 @click.group()
@@ -22,6 +29,11 @@ def report() -> None:
 @click.option("--as", "as_name", metavar="NAME", help="Publish a run with -p under this name.")
 @click.option("--cell-timeout", type=click.IntRange(1), metavar="SECONDS", help="Longest time for a cell.")
 @click.option("--run-timeout", type=click.IntRange(1), metavar="SECONDS", help="Longest time for a report.")
+@click.option("--as-of", metavar="DATE", help="Day that every report shall look at, YYYY-MM-DD.")
+@click.option("--retries", type=click.IntRange(0, 10), metavar="N", help="Runs after a dead kernel or a timeout.")
+@click.option("--on-failure", default="", metavar="CMD", help="Start this after each failure, with the run's folder.")
+@click.option("--on-success", default="", metavar="CMD", help="Start this after each good run, with its folder.")
+@click.option("--dry-run", is_flag=True, help="Say what would be run and why; start and write nothing.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Reports at a time. Default: one a core.")
 @click.option("--cold", is_flag=True, help="Start each kernel from nothing instead of forking it.")
 def report_run(
@@ -31,13 +43,19 @@ def report_run(
     as_name: str | None,
     cell_timeout: int | None,
     run_timeout: int | None,
+    as_of: str | None,
+    retries: int | None,
+    on_failure: str,
+    on_success: str,
+    dry_run: bool,
     jobs: int | None,
     cold: bool,
 ) -> None:
     """Run reports of reports.yml and publish those that succeed; all, when no NAME is given.
 
     A report whose notebook, parameters, library, lock and data are as in its last good run is
-    skipped. One that fails keeps its last good page and does not stop the others.
+    skipped, so an interrupted plan goes on where it stopped. One that fails keeps its last good page
+    and does not stop the others.
 
     \b
     Exit code, of several reports the highest:
@@ -49,30 +67,63 @@ def report_run(
     import signal
 
     from crmlib.project import MARK, project_root
-    from crmlib.runner.parallel import cores
-    from crmlib.runner.progress import shown
-    from crmlib.runner.reports import exit_code, requests, run_reports
+    from crmlib.runner.hooks import Hooks
+    from crmlib.runner.reports import requests
 
     if cold:
         os.environ["CRM_COLD_KERNELS"] = "1"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends as Ctrl-C does
     root = project_root()
-    wanted = requests(
-        root,
-        names,
-        given=_parameters(given),
-        as_name=as_name,
-        cell_timeout=cell_timeout,
-        run_timeout=run_timeout,
-    )
+    hooks = Hooks(on_failure, on_success)
+    try:
+        wanted = requests(
+            root,
+            names,
+            given=_parameters(given),
+            as_name=as_name,
+            as_of=as_of,
+            cell_timeout=cell_timeout,
+            run_timeout=run_timeout,
+            retries=retries,
+        )
+    except ParameterError as error:
+        if not dry_run:
+            _tell_refusal(root, hooks, names, error)
+        raise
     if not wanted:
         click.echo(f"{root / MARK} lists no reports; add one to run it")
+    if dry_run:
+        _show_previews(root, wanted, force=force)
+    sys.exit(_run(root, wanted, hooks, force=force, jobs=jobs))
+
+
+def _run(root: Path, wanted: Sequence[Request], hooks: Hooks, *, force: bool, jobs: int | None) -> int:
+    """Exit code of the run, its progress shown."""
+    from crmlib.runner.parallel import cores
+    from crmlib.runner.progress import shown
+    from crmlib.runner.reports import exit_code, run_reports
+
     with shown() as display:
         try:
-            done = run_reports(root, wanted, display, force=force, jobs=jobs or cores())
+            return exit_code(run_reports(root, wanted, display, force=force, jobs=jobs or cores(), hooks=hooks))
         except KeyboardInterrupt:  # between two runs
-            sys.exit(130)
-    sys.exit(exit_code(done))
+            return 130
+
+
+def _show_previews(root: Path, wanted: Sequence[Request], *, force: bool) -> NoReturn:
+    from crmlib.runner.preview import previews
+
+    found = previews(root, wanted, force=force)
+    for item in found:
+        click.echo(f"{item.name}: {item.state}, {item.reason}")
+    sys.exit(max((item.exit_code for item in found), default=0))
+
+
+def _tell_refusal(root: Path, hooks: Hooks, names: tuple[str, ...], error: ParameterError) -> None:
+    """A plan or parameter that is refused makes no record, but someone may wait for the news."""
+    refused = {"run": None, "report": " ".join(names), "outcome": "refused", "exit_code": error.exit_code}
+    if said := hooks.told(root, {**refused, "message": str(error)}):
+        click.echo(said, err=True)
 
 
 @report.command("list")

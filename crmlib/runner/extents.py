@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crmlib.errors import CrmError
 from crmlib.runner import records
 
 _SIZE = 2048
@@ -102,7 +101,7 @@ def keep(root: Path, data: Mapping[str, str | None], parameters: Mapping[str, An
     """
     found = {}
     for name, mark in data.items():
-        with contextlib.suppress(CrmError, OSError):
+        with contextlib.suppress(Exception):
             found[name] = dict(extent(root, str(parameters[name]), mark).rows)
     return found
 

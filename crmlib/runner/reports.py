@@ -14,11 +14,14 @@ from functools import partial
 from pathlib import Path
 
 import crmlib
-from crmlib.errors import BusyError, CrmError, DataError, ParameterError, SourceError
+from crmlib.errors import BusyError, CrmError, DataError, ParameterError, SourceError, StaleDataError
 from crmlib.runner import extents, records
+from crmlib.runner.freshness import resolved
+from crmlib.runner.history import pruned
+from crmlib.runner.hooks import Hooks
 from crmlib.runner.parallel import Interruption, results
 from crmlib.runner.parameters import from_text
-from crmlib.runner.plan import NAME, Report, plan, report_names
+from crmlib.runner.plan import NAME, Report, kept, plan, report_names
 from crmlib.runner.progress import Lines, Live
 from crmlib.runner.provenance import Inputs, commit, inputs, versions
 from crmlib.runner.records import Record
@@ -31,11 +34,15 @@ EXIT_CODES = {
     "failed": 1,
     "no data": 3,
     "bad data": 3,
+    "stale data": 3,
     "busy": 4,
     "timeout": 5,
     "kernel died": 6,
     "interrupted": 130,
 }
+
+#: Outcomes after which the same run may go well: no fault of the notebook or its data.
+RETRIED = ("timeout", "kernel died")
 
 OnCell = Callable[[int, int], None]
 
@@ -62,8 +69,10 @@ def requests(
     *,
     given: Mapping[str, str] | None = None,
     as_name: str | None = None,
+    as_of: str | None = None,
     cell_timeout: int | None = None,
     run_timeout: int | None = None,
+    retries: int | None = None,
 ) -> list[Request]:
     """What to run: reports of the plan, or one of them with other parameters.
 
@@ -76,8 +85,12 @@ def requests(
         Parameters other than the plan's; for one report only.
     as_name : str, optional
         Publish under this name, which is no report of the plan.
+    as_of : str, optional
+        Day, YYYY-MM-DD, that every report shall look at.
     cell_timeout, run_timeout : int, optional
         Seconds, instead of the plan's.
+    retries : int, optional
+        Runs after a dead kernel or a timeout, instead of the plan's.
 
     Raises
     ------
@@ -85,7 +98,7 @@ def requests(
         The plan, a name or a parameter is at fault.
     """
     reports = plan(root, names)
-    if (given or as_name) and len(names) != 1:
+    if (given or as_name) and (len(names) != 1 or len(reports) != 1):
         raise ParameterError("-p and --as are for one report; name it")
     if as_name is not None:
         if not NAME.fullmatch(as_name):
@@ -94,17 +107,28 @@ def requests(
             raise ParameterError(
                 f"--as {as_name!r} is a report of the plan, whose page it would replace; choose another"
             )
+    texts = dict(given or {})
+    if as_of is not None:
+        without = [report.name for report in reports if "as_of" not in report.declared]
+        if without or "as_of" in texts:
+            wrong = f"{', '.join(without)} declare no as_of; name others" if without else "as_of is given twice"
+            raise ParameterError(f"--as-of {as_of[:40]!r}: {wrong}")
+        texts["as_of"] = as_of
     found = []
     for report in reports:
         own = dict(report.parameters)
-        values = own | from_text(report.declared, given or {})
+        values = own | from_text(report.declared, texts)
+        latest = report.latest and "as_of" not in texts
         changed = replace(
             report,
             parameters=values,
+            latest=latest,
             cell_timeout=cell_timeout or report.cell_timeout,
             run_timeout=run_timeout or report.run_timeout,
+            retries=report.retries if retries is None else retries,
         )
-        found.append(Request(changed, as_name or (report.name if values == own else None)))
+        is_plan = values == own and latest == report.latest
+        found.append(Request(changed, as_name or (report.name if is_plan else None)))
     return found
 
 
@@ -115,6 +139,7 @@ def run_reports(
     *,
     force: bool = False,
     jobs: int = 1,
+    hooks: Hooks | None = None,
 ) -> list[Record]:
     """Run each report that is not up to date; one that fails does not stop the others.
 
@@ -129,6 +154,8 @@ def run_reports(
         Run reports that are up to date too.
     jobs : int
         How many may run at a time.
+    hooks : Hooks, optional
+        Commands to start after each.
 
     Returns
     -------
@@ -141,7 +168,9 @@ def run_reports(
         records.recover(root)
     interruption = Interruption()
     tasks = [
-        partial(_shown_attempt, root, request, display, (number, len(wanted)), interruption, force=force)
+        partial(
+            _shown_attempt, root, request, display, (number, len(wanted)), interruption, hooks or Hooks(), force=force
+        )
         for number, request in enumerate(wanted, 1)
     ]
     # For one report the fork server would import what its kernel imports as well.
@@ -166,6 +195,7 @@ def _shown_attempt(
     display: Lines | Live,
     place: tuple[int, int],
     interruption: Interruption,
+    hooks: Hooks,
     *,
     force: bool,
 ) -> Record:
@@ -176,7 +206,12 @@ def _shown_attempt(
     record = _attempt(root, request, progress.cell, interruption, force=force)
     with records.locked(root, "shelf", wait=60):
         write_shelf(root)
+        with contextlib.suppress(ParameterError):  # someone may be editing the plan
+            if (keep := kept(root)) is not None:
+                pruned(root, keep)
     progress.end(_summary(root, record), good=record["exit_code"] == 0)
+    if said := hooks.told(root, record):
+        display.say(f"{request.publication or request.report.name}: {said}")
     return record
 
 
@@ -187,7 +222,13 @@ def exit_code(done: Sequence[Record]) -> int:
 
 def _attempt(root: Path, request: Request, on_cell: OnCell, interruption: Interruption, *, force: bool) -> Record:
     """Record of the report, run if need be; failures become records, never exceptions."""
-    report = request.report
+    report, last_day = request.report, None
+    fault: Exception | None = None
+    try:
+        report, last_day = resolved(root, report, _now().date())
+    except (SourceError, DataError, OSError) as error:
+        fault = error
+    request = replace(request, report=report)
     held = records.lock_name(request.publication or report.name, report.parameters)
     base: Record = {
         "version": 1,
@@ -199,16 +240,24 @@ def _attempt(root: Path, request: Request, on_cell: OnCell, interruption: Interr
         "held": held,
         "started_at": _now().isoformat(timespec="seconds"),
     }
+    if last_day:
+        base["data_end"] = last_day
+    if fault is not None:
+        return _recorded(root, base, "stale data" if isinstance(fault, StaleDataError) else "no data", str(fault))
     try:
         with records.locked(root, held, wait=0.3):  # a glance at a dead runner's lock takes less
             try:
                 made_of = inputs(root, report.notebook, report.parameters)
             except (SourceError, DataError) as error:
                 return _recorded(root, base, "no data", str(error))
-            last = None if force else _last_good(root, request, made_of)
+            last = None if force else last_good(root, request, made_of)
             if last is not None:
                 return _up_to_date(root, base, last)
-            return _run(root, request, made_of, base, on_cell, interruption)
+            for attempt in range(1, report.retries + 2):
+                record = _run(root, request, made_of, base | {"attempt": attempt}, on_cell, interruption)
+                if record["outcome"] not in RETRIED or interruption.asked:
+                    break
+            return record
     except BusyError:
         return _recorded(
             root, base, "busy", f"{report.name} with these parameters is running already; wait for its end"
@@ -231,7 +280,7 @@ def _up_to_date(root: Path, base: Record, last: Record) -> Record:
     return record
 
 
-def _last_good(root: Path, request: Request, made_of: Inputs) -> Record | None:
+def last_good(root: Path, request: Request, made_of: Inputs) -> Record | None:
     """The last good run, if made of the same inputs, its page is in place, and no same run failed since."""
     if made_of.key is None:
         return None
