@@ -63,7 +63,7 @@ COMPILE = $(PY) -m uv pip compile pyproject.toml --extra lab --extra build --uni
 	--generate-hashes --no-header --only-binary :all: --quiet $(if $(UPGRADE),--upgrade)
 lock: setup-dev ## renew the locks after a change of pyproject.toml (UPGRADE=1 for newer versions)
 	@$(COMPILE) -o requirements.lock
-	@$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
+	@$(COMPILE) --extra pdf --extra dev -c requirements.lock -o requirements-dev.lock
 	@echo "requirements.lock and requirements-dev.lock are up to date"
 
 clean: ## remove caches and build products; never .venv, reports or downloaded data

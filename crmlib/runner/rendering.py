@@ -19,7 +19,7 @@ from crmlib.findings import MIME, Findings
 from crmlib.runner.execution import tags
 from crmlib.runner.plan import Report
 from crmlib.runner.prose import Writer, code
-from crmlib.runner.sanitising import clean_table
+from crmlib.runner.tables import PublishedTables
 
 TEMPLATES = Path(__file__).parent / "template"
 TEMPLATE = "crmlib_report"
@@ -44,7 +44,14 @@ class Block:
     label: str = "Code"
 
 
-def page(notebook: Any, *, report: Report, findings: Findings, provenance: Mapping[str, Any]) -> str:
+def page(
+    notebook: Any,
+    *,
+    report: Report,
+    findings: Findings,
+    provenance: Mapping[str, Any],
+    tables: PublishedTables | None = None,
+) -> str:
     """HTML page of an executed notebook.
 
     Parameters
@@ -57,6 +64,8 @@ def page(notebook: Any, *, report: Report, findings: Findings, provenance: Mappi
         The conclusions, the answer first.
     provenance : mapping
         The run's record; of it `commit`, `lock`, `library`, `library_version`, `data`, `seed` are shown.
+    tables : PublishedTables, optional
+        Withholds small groups, and remembers the tables that the page shows.
 
     Raises
     ------
@@ -66,7 +75,8 @@ def page(notebook: Any, *, report: Report, findings: Findings, provenance: Mappi
     from markupsafe import Markup
 
     writer = Writer()
-    title, blocks = _body(notebook, writer)
+    tables = tables or PublishedTables()
+    title, blocks = _body(notebook, writer, tables)
     safe = [  # sanitised by `Writer`, `shown` or our own markup
         {
             "prose": Markup(item.prose),  # noqa: S704
@@ -90,6 +100,9 @@ def page(notebook: Any, *, report: Report, findings: Findings, provenance: Mappi
         "contents": [item for item in writer.headings if item.level == 2 and item.anchor in kept],
         "blocks": safe,
         "provenance": provenance,
+        "tables": len(tables.tables),
+        "withheld": tables.withheld.count,
+        "fewest": tables.fewest,
         "data": {name: value or "not hashed" for name, value in provenance.get("data", {}).items()},
     }
     html, _ = _exporter().from_notebook_node(notebook, resources={"view": view})
@@ -117,7 +130,7 @@ def unbroken(sentence: str) -> str:
     return re.sub(r"(?<=\d) (?=%)|(?<=\b[A-Z]{3}) (?=[-−]?\d)", "\N{NO-BREAK SPACE}", sentence)
 
 
-def shown(output: Mapping[str, Any], writer: Writer, number: int) -> str:
+def shown(output: Mapping[str, Any], writer: Writer, number: int, tables: PublishedTables | None = None) -> str:
     """Harmless HTML of one output of a cell; empty when there is nothing to show.
 
     Parameters
@@ -128,7 +141,10 @@ def shown(output: Mapping[str, Any], writer: Writer, number: int) -> str:
         For Markdown outputs.
     number : int
         Position of the output on the page.
+    tables : PublishedTables, optional
+        Withholds small groups, and remembers the tables.
     """
+    tables = tables or PublishedTables()
     if output["output_type"] == "stream":
         text = _text(output["text"])
         if output["name"] == "stderr":
@@ -137,20 +153,21 @@ def shown(output: Mapping[str, Any], writer: Writer, number: int) -> str:
     data = output.get("data", {})
     if MIME in data:
         return ""
-    if "text/html" in data and (html := clean_table(data["text/html"], number)):
+    if "text/html" in data and (html := tables.html(data["text/html"], number)):
         return html
     for kind in _PICTURES:
         if kind in data and (picture := _picture(kind, data, output.get("metadata", {}))):
             return picture
     if "text/markdown" in data:
-        return f'<div class="prose">{writer.html(data["text/markdown"])}</div>'
+        html = writer.html(data["text/markdown"])
+        return tables.html(html, number) if "<table" in html else f'<div class="prose">{html}</div>'
     plain = data.get("text/plain", "")
     if any(kind in data for kind in _NEVER) or _EMPTY_REPR.fullmatch(plain.strip()):
         return ""
     return _text(plain)
 
 
-def _body(notebook: Any, writer: Writer) -> tuple[str, list[Block]]:
+def _body(notebook: Any, writer: Writer, tables: PublishedTables) -> tuple[str, list[Block]]:
     """Title (Markdown) and the blocks below it."""
     title, blocks = "", []
     waiting: list[str] = []  # code that showed nothing joins the code that follows it
@@ -178,7 +195,7 @@ def _body(notebook: Any, writer: Writer) -> tuple[str, list[Block]]:
                 )
             elif not {"parameters", "injected-parameters"} & set(tags(cell)):
                 waiting.append(cell.source.strip())
-                outputs = [html for item in cell.outputs if (html := shown(item, writer, next(number)))]
+                outputs = [html for item in cell.outputs if (html := shown(item, writer, next(number), tables))]
                 if outputs:
                     blocks.append(Block(code=code("\n\n".join(waiting)), outputs=outputs))
                     waiting.clear()

@@ -14,6 +14,8 @@ from crmlib.runner.parallel import Interruption
 from crmlib.runner.parameters import assignments
 from crmlib.runner.plan import Report
 from crmlib.runner.records import Record
+from crmlib.runner.suppression import NAMED, PUBLISHED, told
+from crmlib.runner.tables import PublishedTables
 
 #: One page at a time: rendering is this process's own work, and its libraries promise nothing about threads.
 _RENDERING = threading.Lock()
@@ -77,11 +79,41 @@ def made(
         added["cell"] = _cell(notebook, account.cell)
     if account.outcome != "good":
         return added
-    found = stored_findings(notebook)
+    fewest = fewest_customers(report)
+    found = told(stored_findings(notebook), fewest)
+    tables = PublishedTables(fewest)
     with _RENDERING:
-        html = page(notebook, report=report, findings=found, provenance=record)
+        html = page(notebook, report=report, findings=found, provenance=record, tables=tables)
+        tables.write(folder)
     records.write_atomic(folder / "report.html", html)
-    return added | {"title": page_title(notebook), "findings": found.to_json()["findings"]}
+    return added | {
+        "title": page_title(notebook),
+        "findings": found.to_json()["findings"],
+        "tables": len(tables.tables),
+        "min_customers": fewest,
+        "withheld": tables.withheld.count,
+    }
+
+
+def fewest_customers(report: Report) -> int:
+    """Customers that a group on the page has at least: as the plan says, else 10; 1 for open data.
+
+    Open are the named sources, which anyone can fetch, and what is simulated. A notebook whose
+    parameters name no source is taken to show the firm's own data.
+    """
+    if report.min_customers is not None:
+        return report.min_customers
+    if report.recipient:
+        return NAMED
+    from crmlib.data import sources
+
+    open_data = {known.source.name for known in sources()}
+    named = [
+        value
+        for name, value in report.parameters.items()
+        if (name == "source" or name.endswith("_source")) and value != ""
+    ]
+    return 1 if named and all(value in open_data for value in named) else PUBLISHED
 
 
 def stored_findings(notebook: Any) -> Findings:

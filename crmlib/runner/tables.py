@@ -1,0 +1,122 @@
+"""The tables of a page: small groups withheld, then kept as CSV and as one workbook.
+
+A cell that a spreadsheet would take for a formula is set in front of an apostrophe; numbers stay.
+The same tables give the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from crmlib.runner.grids import grid
+from crmlib.runner.sanitising import clean_table
+from crmlib.runner.suppression import Withheld, suppressed
+
+_FORMULA = tuple("=+-@\t\r\n|%＝＋－＠−")
+_NUMBER = re.compile(r"[-+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][-+]?\d+)?( ?%)?")
+_PLAIN = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][-+]?\d{1,3})?")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass
+class PublishedTables:
+    """Tables in the order of the page.
+
+    Parameters
+    ----------
+    fewest : int
+        Customers that a described group has at least; 1 withholds nothing.
+    """
+
+    fewest: int = 1
+    tables: list[tuple[str, list[list[str]]]] = field(default_factory=list)
+    withheld: Withheld = field(default_factory=Withheld)
+
+    def html(self, html: str, number: int) -> str:
+        """A shown HTML output with small groups withheld and cleaned; its tables are remembered."""
+        import bs4
+
+        tree = bs4.BeautifulSoup(html, "html.parser")
+        found = [table for table in tree.find_all("table") if table.find_parent("table") is None]
+        if not found:
+            return clean_table(html, number)
+        total = Withheld()
+        for table in found:
+            total += suppressed(table, self.fewest)
+        cleaned = clean_table(str(tree) if total.count else html, number)
+        if not cleaned:
+            return ""
+        self.withheld += total
+        for table in bs4.BeautifulSoup(cleaned, "html.parser").find_all("table"):
+            if table.find_parent("table") is None:
+                cells = grid(table)
+                self.tables.append((cells.caption, cells.texts))
+        said = total.sentence(self.fewest)
+        return cleaned + (f'<p class="withheld">{escape(said)}</p>' if said else "")
+
+    def write(self, folder: Path) -> None:
+        """Write `tables/NN.csv` and `tables.xlsx`, where there is any table."""
+        if not self.tables:
+            return
+        (folder / "tables").mkdir(exist_ok=True)
+        for number, (_, rows) in enumerate(self.tables, 1):
+            (folder / "tables" / f"{number:02}.csv").write_text(csv_text(rows), encoding="utf-8", newline="")
+        (folder / "tables.xlsx").write_bytes(workbook(self.tables))
+
+
+def neutral(text: str) -> str:
+    """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    bare = text.lstrip(" \N{NO-BREAK SPACE}\ufeff")
+    return f"'{text}" if bare.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+
+
+def csv_text(rows: list[list[str]]) -> str:
+    """CSV (RFC 4180, UTF-8 with the mark that spreadsheets look for) of a table."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\r\n").writerows([[neutral(text) for text in row] for row in rows])
+    return "\ufeff" + stream.getvalue()
+
+
+def workbook(tables: list[tuple[str, list[list[str]]]]) -> bytes:
+    """Workbook with a sheet a table; plain numbers are numbers, nothing is a formula."""
+    import datetime
+
+    from openpyxl import Workbook
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    book = Workbook()
+    book.remove(book.active)
+    for number, (_, rows) in enumerate(tables, 1):
+        sheet = book.create_sheet(f"table {number}")
+        for line, row in enumerate(rows, 1):
+            for place, text in enumerate(row, 1):
+                cell = sheet.cell(line, place)
+                if _PLAIN.fullmatch(text):
+                    cell.value = float(text) if re.search("[.eE]", text) else int(text)
+                elif text:
+                    cell.value = neutral(ILLEGAL_CHARACTERS_RE.sub("", text))[:32_767]
+                    cell.data_type = "s"
+    book.properties.creator = "crmlib"
+    book.properties.created = book.properties.modified = datetime.datetime(*_EPOCH)
+    stream = io.BytesIO()
+    book.save(stream)
+    return _timeless(stream.getvalue())
+
+
+def _timeless(content: bytes) -> bytes:
+    """The archive without the time of its making."""
+    stream: Any = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in sorted(source.namelist(), key=lambda name: (name != "[Content_Types].xml", name)):
+            part = source.read(name)
+            if name == "docProps/core.xml":
+                part = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>1980-01-01T00:00:00Z", part)
+            target.writestr(zipfile.ZipInfo(name, _EPOCH), part, zipfile.ZIP_DEFLATED)
+    return stream.getvalue()

@@ -1,0 +1,220 @@
+"""Tables of a page: small groups withheld, nothing that a spreadsheet would run, the same bytes."""
+
+import csv
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import bs4
+import nbformat
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crmlib.findings import Finding, Findings
+from crmlib.runner.grids import grid
+from crmlib.runner.plan import Report
+from crmlib.runner.run import fewest_customers
+from crmlib.runner.suppression import told
+from crmlib.runner.tables import PublishedTables, csv_text, neutral, workbook
+
+FIXTURES = Path(__file__).parent / "notebooks"
+
+
+def published(frame, fewest=10):
+    """Texts of the table as published, and what is stated below it."""
+    tables = PublishedTables(fewest)
+    html = tables.html(frame if isinstance(frame, str) else frame.to_html(index=False), 1)
+    note = bs4.BeautifulSoup(html, "html.parser").find("p", class_="withheld")
+    return tables.tables[0][1], note.get_text() if note else ""
+
+
+def test_a_small_group_goes_and_the_next_smallest_with_it():
+    frame = pd.DataFrame(
+        {"region": ["n", "e", "s", "w"], "customers": [120, 4, 30, 11], "revenue": [900.5, 17.25, 220.0, 60.0]}
+    )
+    rows, note = published(frame)
+    # 4 < 10 goes; alone it could be had from a total, so 11, the next smallest, goes too (4 + 11 >= 10).
+    assert rows[1:] == [
+        ["n", "120", "900.50"],
+        ["e", "withheld", "withheld"],
+        ["s", "30", "220.00"],
+        ["w", "withheld", "withheld"],
+    ]
+    assert note == (
+        "2 rows withheld: groups of fewer than 10 customers; 1 of them so that the others cannot be worked out."
+    )
+
+
+def test_groups_go_until_together_they_hold_enough():
+    rows, note = published(pd.DataFrame({"g": list("abcde"), "members": [1, 2, 12, 40, 15]}))
+    assert [row[1] for row in rows[1:]] == ["withheld", "withheld", "withheld", "40", "15"]  # 1 + 2 < 10 <= 1 + 2 + 12
+    assert note.startswith("3 rows withheld")
+
+
+def test_a_total_is_no_complement_and_none_is_needed_without_a_small_group():
+    rows, note = published(pd.DataFrame({"g": ["a", "b", "Total"], "customers": [3, 500, 503]}))
+    assert [row[1] for row in rows[1:]] == ["withheld", "withheld", "503"]
+    assert "2 rows" in note
+    rows, note = published(pd.DataFrame({"g": ["a", "b"], "customers": [0, 10]}))
+    assert ([row[1] for row in rows[1:]], note) == (["0", "10"], "")
+
+
+@pytest.mark.parametrize("name", ["orders per customers", "share of customers", "customers (%)", "orders"])
+def test_other_columns_are_no_counts_of_customers(name):
+    assert published(pd.DataFrame({"g": ["a"], name: [3]}))[1] == ""
+
+
+def test_rows_about_single_customers_are_withheld_whole():
+    frame = pd.DataFrame({"customer_id": ["c1", "c2"], "amount": [5, 7]})
+    rows, note = published(frame)
+    assert rows[1:] == [["withheld"] * 2] * 2
+    assert note == "2 rows about single customers withheld."
+    assert published(frame, fewest=1) == ([["customer_id", "amount"], ["c1", "5"], ["c2", "7"]], "")
+
+
+CROSS = "<table><caption>Customers by cohort and month</caption><thead><tr><th>cohort</th>{}</tr></thead>{}</table>"
+
+
+def cross(counts):
+    head = "".join(f"<th>{place}</th>" for place in range(len(counts[0])))
+    return CROSS.format(
+        head,
+        "".join(f"<tr><th>{line}</th>{''.join(f'<td>{n}</td>' for n in row)}</tr>" for line, row in enumerate(counts)),
+    )
+
+
+def test_a_cell_of_counts_is_not_had_from_its_row_or_column():
+    rows, note = published(cross([[50, 4, 60], [70, 80, 90], [30, 20, 40]]))
+    # 4 goes; its row gives 50, its column 20; these leave row 2 and column 0 with one each: 30 closes the square.
+    assert [row[1:] for row in rows[1:]] == [
+        ["withheld", "withheld", "60"],
+        ["70", "80", "90"],
+        ["withheld", "withheld", "40"],
+    ]
+    assert note == (
+        "4 cells withheld: groups of fewer than 10 customers; 3 of them so that the others cannot be worked out."
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 40), min_size=3, max_size=3), min_size=3, max_size=5))
+def test_no_small_count_is_left_nor_alone_in_a_line_of_counts(counts):
+    shown = [row[1:] for row in published(cross(counts))[0][1:]]
+    for line, row in enumerate(shown):
+        for place, text in enumerate(row):
+            assert text == "withheld" or not 0 < int(text) < 10
+            assert text in ("withheld", str(counts[line][place]))
+    for line in [
+        *zip(shown, counts, strict=True),
+        *zip(zip(*shown, strict=True), zip(*counts, strict=True), strict=True),
+    ]:
+        gone = [n for text, n in zip(*line, strict=True) if text == "withheld"]
+        left = [n for text, n in zip(*line, strict=True) if text != "withheld" and n]
+        assert not gone or not left or (len(gone) > 1 and sum(gone) >= 10)
+
+
+def test_findings_on_few_customers_lose_their_number():
+    found = told(
+        Findings(
+            [
+                Finding("left", 3, "customers", "3 customers left."),
+                Finding("kept", 30, "customers", "30 customers stayed."),
+                Finding("gap", 3.5, "days", "It took 3.5 days."),
+            ]
+        ),
+        10,
+    )
+    assert [item.value for item in found] == [None, 30, 3.5]
+    assert found[0].sentence == "A finding on fewer than 10 customers is withheld."
+
+
+@pytest.mark.parametrize(
+    ("parameters", "more", "fewest"),
+    [
+        ({"source": "cdnow"}, {}, 1),
+        ({"source": "cdnow", "truth_source": "shop"}, {}, 10),
+        ({"source": "shop"}, {}, 10),
+        ({"source": "shop"}, {"recipient": "head of sales"}, 5),
+        ({"source": "cdnow"}, {"min_customers": 20}, 20),
+        ({}, {}, 10),
+    ],
+)
+def test_open_data_are_shown_and_the_firms_own_are_protected(parameters, more, fewest):
+    assert fewest_customers(Report("a", Path("a.ipynb"), parameters=parameters, **more)) == fewest
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", " =1", "＝1", '=HYPERLINK("https://example.com")'],
+)
+def test_cells_that_begin_a_formula_are_neutralised(text):
+    rows = [["name"], [text]]
+    assert neutral(text) == f"'{text}"
+    (_, (cell,)) = csv.reader(io.StringIO(csv_text(rows).removeprefix("\ufeff"), newline=""))
+    assert cell == f"'{text}"
+    (sheet,) = opened(rows)
+    assert sheet["A2"].value == f"'{text}"
+    assert sheet["A2"].data_type == "s"
+
+
+@pytest.mark.parametrize("text", ["-5", "−5.2", "+3", "-1,234.50", "-3.2 %", "-1e-05", "a=1", "", "'x"])
+def test_numbers_and_words_stay(text):
+    assert neutral(text) == text
+
+
+def opened(rows):
+    from openpyxl import load_workbook
+
+    return load_workbook(io.BytesIO(workbook([("", rows)]))).worksheets
+
+
+def test_a_workbook_holds_numbers_as_numbers_and_the_same_bytes():
+    rows = [["month", "n", "id"], ["1997-01", "-12.5", "007"], ["b\x00", "3", "1,234"]]
+    (sheet,) = opened(rows)
+    assert [cell.value for cell in sheet[2]] == ["1997-01", -12.5, "007"]
+    assert [cell.value for cell in sheet[3]] == ["b", 3, "1,234"]
+    assert workbook([("", rows)]) == workbook([("", rows)])
+    with zipfile.ZipFile(io.BytesIO(workbook([("", rows)]))) as archive:
+        assert {item.date_time[0] for item in archive.infolist()} == {1980}
+        assert b"1980-01-01" in archive.read("docProps/core.xml")
+        assert b"202" not in archive.read("docProps/core.xml")
+
+
+def test_spans_are_filled_in():
+    html = (
+        "<table><thead><tr><th rowspan=2>a</th><th colspan=2>b</th></tr><tr><th>c</th><th>d</th></tr></thead>"
+        "<tr><th rowspan=2>x</th><td>1</td><td>2</td></tr><tr><td>3</td><td>4</td></tr>"
+        "<tr><td colspan=9999999>5</td></tr></table>"
+    )
+    found = grid(bs4.BeautifulSoup(html, "html.parser").table)
+    assert found.names == ["a", "b c", "b d"]
+    assert found.texts == [["a", "b", "b"], ["a", "c", "d"], ["x", "1", "2"], ["x", "3", "4"], ["5"]]
+
+
+def test_a_run_keeps_its_tables_and_says_what_it_withheld(tmp_path):
+    from crmlib.runner.progress import Lines
+    from crmlib.runner.reports import requests, run_reports
+
+    (tmp_path / "notebooks").mkdir()
+    notebook = nbformat.read(FIXTURES / "good.ipynb", as_version=4)
+    show = 'import pandas as pd\npd.DataFrame({"g": ["=a", "b", "c"], "customers": [3, 50, 60]})'
+    notebook.cells.insert(3, nbformat.v4.new_code_cell(show, id="table"))
+    nbformat.write(notebook, tmp_path / "notebooks" / "report.ipynb")
+    (tmp_path / "reports.yml").write_text("reports:\n  report: {notebook: notebooks/report.ipynb}\n")
+    done = [run_reports(tmp_path, requests(tmp_path), Lines(io.StringIO()), force=True)[0] for _ in range(2)]
+    folders = [tmp_path / "reports" / "runs" / record["run"] for record in done]
+    assert [(record["tables"], record["min_customers"], record["withheld"]) for record in done] == [(1, 10, 2)] * 2
+    page = (folders[0] / "report.html").read_text()
+    assert "2 rows withheld" in page
+    assert "no group of fewer than 10 customers; 2 rows or cells are withheld" in page
+    assert 'href="tables.xlsx"' in page
+    text = (folders[0] / "tables" / "01.csv").read_bytes().decode("utf-8-sig")
+    assert text == ",g,customers\r\n0,'=a,withheld\r\n1,b,withheld\r\n2,c,60\r\n"
+    for name in ("report.html", "tables.xlsx", "tables/01.csv"):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+    assert json.loads((folders[0] / "run.json").read_text())["withheld"] == 2
+    shutil.rmtree(tmp_path / "reports")
