@@ -863,6 +863,68 @@ def test_the_next_period_is_in_the_order_of_the_first():
         profitability.next_period(after[["revenue"]], after)
 
 
+JANUARY = [("a", 3, 10.0, 4.0), ("a", 9, 10.0, 4.0), ("a", 20, 100.0, 52.0), ("b", 5, 30.0, 40.0)]
+FEBRUARY = [*(("a", day, 10.0, 2.5) for day in (2, 4, 6, 8)), ("a", 9, 80.0, 40.0), ("b", 5, 20.0, 10.0)]
+MONTHS = pd.DataFrame(
+    [
+        (who, datetime.datetime(2026, month, day), amount, cost)
+        for month, rows in ((1, JANUARY), (2, FEBRUARY))
+        for who, day, amount, cost in rows
+    ],
+    columns=["customer_id", "ordered_at", "amount", "cost"],
+)
+
+
+def compared(table=MONTHS, costs=COSTS[:1], **more):
+    tables = {"orders": table}
+    before, after = margins(tables, costs, as_of="2026-01-31"), margins(tables, costs, since="2026-02-01")
+    more = {"minimum_order": 0.8, "price_rise": 0.1, "best_share": 0.5} | more
+    return profitability.lever_comparison(
+        tables, costs, before, after, since="2026-02-01", rng=np.random.default_rng(1), **more
+    )
+
+
+def test_levers_side_by_side_by_hand():
+    """January: A 120 − 60 − 15 = 45, B 30 − 40 − 5 = −15. February: A 120 − 50 − 25 = 45, B 20 − 10 − 5 = 5.
+
+    The mean order is 37.5, so the minimum 30: A had two small ones; of the four of February one of 40 remains, 3 · 5
+    saved. A tenth leaves: .9 · 2 − .1 · 5 = 1.3; .9 · 14 − .1 · 50 = 7.6, of it A's .9 · 12 − .1 · 45 = 6.3;
+    .9 · 15 − .1 · 45 = 9; .9 · 2.5 − .1 · 5 = 1.75.
+    """
+    table = profitability.decision_table(compared())
+    assert [name.split(",")[0] for name in table.index] == [
+        *("let them go", "price up 10.0 %", "price up 10.0 %", "minimum order", "cheaper channel"),
+    ]
+    assert table["customers"].tolist() == [1, 1, 2, 1, 1]
+    assert table["gain"].tolist() == pytest.approx([-5, 1.3, 7.6, 9, 1.75])
+    assert table["break_even"].tolist()[1:] == pytest.approx([2 / 7, 14 / 64, 15 / 60, 2.5 / 7.5])
+    assert table["best_touched"].tolist() == [0, 0, 1, 1, 0]
+    assert table["best_gain"].tolist() == pytest.approx([0, 0, 6.3, 9, 0])
+    assert table["best_at_risk"].tolist() == pytest.approx([0, 1.3 / 45, 7.6 / 45, 9 / 45, 1.75 / 45])
+
+
+def test_the_line_of_a_lever_passes_its_gain_and_its_break_even():
+    go, price, *_ = compared()
+    assert price.gain_at([0, 0.1, 2 / 7, 1]).tolist() == pytest.approx([2, 1.3, 0, -5])
+    assert go.gain_at([0, 0.5, 1]).tolist() == [-5, -5, -5]
+
+
+def test_levers_of_returns_free_service_and_nobody_stand():
+    """Returns only: no order to set a minimum by, and a price rise raises the refunds; free: no service to save."""
+    refunds = MONTHS.assign(amount=-10.0, cost=-4.0)
+    table = profitability.decision_table(compared(refunds))
+    assert table.loc["minimum order, all", ["customers", "gain"]].tolist() == [0, 0]
+    assert (table.filter(like="price", axis=0)["gain"] < table.loc["let them go", "gain"]).all()
+    free = profitability.decision_table(compared(costs=()))
+    assert free.loc["cheaper channel, those who lost", "break_even"] == 0
+    assert free.loc["minimum order, all", "break_even"] == 0
+    nobody = profitability.decision_table(compared(MONTHS[MONTHS["amount"] > 1_000]))
+    assert nobody["customers"].tolist() == [0] * 5
+    assert nobody["gain"].tolist() == [0] * 5
+    with pytest.raises(ParameterError, match="minimum_order is 0; give a multiple of the mean order"):
+        compared(minimum_order=0)
+
+
 # -- pyramid and needs -------------------------------------------------------------------------
 
 
@@ -905,6 +967,19 @@ def test_needs_by_hand():
     with pytest.raises(ParameterError, match="give at least one feature"):
         profitability.standout_need(pd.DataFrame())
     assert profitability.standout_need(pd.DataFrame({"size": []})).tolist() == []
+
+
+def test_behaviour_says_what_customers_look_for():
+    """Ann gave up 90 + 4 of a list price of 154, with 75 an order and 2 lines an order; Bob has no revenue at all."""
+    orders = pd.DataFrame(ORDERS).assign(returns=[1, 0, 0, 1, 0])
+    costs = [Activity("picking", "lines", rate=1), Activity("back", "returns", rate=1)]
+    table = margins({"orders": orders, "order_lines": pd.DataFrame(LINES)}, costs)
+    features = profitability.behavioural_needs(table)
+    assert list(features) == ["low prices", "small purchases", "one big trip", "help"]
+    assert features.iloc[0].tolist() == pytest.approx([94 / 154, -75, 2, 0.5])
+    assert features.iloc[1].isna().all()
+    assert np.isnan(features["help"].iloc[2])
+    assert list(profitability.behavioural_needs(margins(orders_of((1, 2.0, 1.0))))) == ["low prices", "small purchases"]
 
 
 def test_value_and_needs_by_hand():
@@ -1266,6 +1341,50 @@ def test_the_other_findings_say_their_numbers():
     )
     assert "the truth is EUR 3.00, inside the interval" in say.truth(gains, currency="EUR").sentence
     assert "but the truth is EUR 3.00, outside" in say.truth(gains.assign(high=2.5), currency="EUR").sentence
+
+
+def test_the_best_lever_says_its_break_even_and_whom_it_touches():
+    say, levers = profitability.decisions.best_lever, compared()
+    sentence = say(levers, days=28, currency="EUR").sentence
+    assert (
+        "Of 5 measures “minimum order, all” would have brought most: EUR 9.00 in 28 days from 1 customer," in sentence
+    )
+    assert "assumed that 10.0 % of them leave; it pays until 25.0 % leave, and touches 1 of the best" in sentence
+    assert "The intervals of 0 measures lie above zero." in sentence
+    assert say(levers[:1], days=28, currency="EUR").sentence == "None of the measures would have gained anything."
+    nobody = pulled([3, 4], [1, 1], touched=[0, 0])
+    assert say([nobody], days=28, currency="EUR").sentence == "No measure touches any customer."
+    gone = say([pulled([-10, 4], None, touched=[1, 0])], days=28, currency="EUR").sentence
+    assert "EUR 10.00 in 28 days from 1 customer, and touches none of the best." in gone
+    sure = say([pulled([-10, 4], [3, 3], touched=[1, 0])], days=28, currency="EUR").sentence
+    assert "it pays even if all leave" in sure
+
+
+def test_options_needs_and_rivals_say_their_direction():
+    say = profitability.decisions
+    row = {"group": [1], "kept": [-2.25], "low": [-3.0], "high": [-1.0], "option": [-1.5]}
+    sentence = say.option(pd.DataFrame(row), periods=2, currency="EUR").sentence
+    assert "is expected to bring EUR -2.25 (95 % interval EUR -3.00 to EUR -1.00); letting them go saves" in sentence
+    assert "With the right to let go later it is EUR -1.50." in sentence
+    better = pd.DataFrame(row | {"kept": [2.0], "low": [1.0], "high": [3.0], "option": [2.0]})
+    assert say.option(better, periods=2, currency="EUR").sentence.endswith("letting them go gives that up.")
+    assert say.option(better.head(0), periods=2, currency="EUR").value is None
+    matrix = pd.DataFrame(
+        {"value": ["low", "low", "high"], "need": ["a", "b", "b"], "share": [0.6, 0.4, 1.0], "customers": [3, 2, 4]}
+    )
+    found = say.needs(matrix, lowest="low", highest="high")
+    assert (
+        found.sentence
+        == "Value and needs differ: of the low 60.0 % stand out by “a”, of the high 100.0 % stand out by “b”."
+    )
+    assert say.needs(matrix[1:], lowest="low", highest="high").sentence.startswith("Value differs, needs do not")
+    assert say.needs(matrix[:2], lowest="low", highest="high").value is None
+    table = pd.DataFrame({"kept_share": [1.0, 0.5], "best_lost": [0.1, 0.3], "profit": [8.0, 12.0]})
+    assert (
+        "a rival takes 10.0 % of the margin while all are kept, but 30.0 % when only the best 50 % are; profit is "
+        "highest with 50 % kept, EUR 12.00."
+    ) in say.shield(table, share=0.5, currency="EUR").sentence
+    assert "no more of the best" in say.shield(table.assign(best_lost=0.1), share=0.5, currency="EUR").sentence
 
 
 # -- published numbers -------------------------------------------------------------------------

@@ -14,22 +14,21 @@ Subramanian, U., Raju, J. S., & Zhang, Z. J. (2014), The strategic value of high
     60(2), 494-507.
 """
 
-from crmlib.profitability import conclusions
+from crmlib.profitability import conclusions, decisions
 from crmlib.profitability.activities import Activity, activities
-from crmlib.profitability.drivers import driver_quantities
-from crmlib.profitability.firing import death_spiral, firing_curve
-from crmlib.profitability.levers import (
-    Lever,
+from crmlib.profitability.changes import (
     avoidable_rate,
     channel_change,
-    decision_table,
-    lever,
     minimum_order_change,
     next_period,
     price_change,
     small_orders,
 )
+from crmlib.profitability.drivers import driver_quantities
+from crmlib.profitability.firing import death_spiral, firing_curve
+from crmlib.profitability.levers import Lever, decision_table, lever
 from crmlib.profitability.margin import customer_margin, income_statement, per_hundred
+from crmlib.profitability.measures import lever_comparison
 from crmlib.profitability.migration import Rise, migration_matrix, quantile_groups, rise
 from crmlib.profitability.options import option_value
 from crmlib.profitability.periods import (
@@ -46,7 +45,14 @@ from crmlib.profitability.poaching import (
     gain_curve,
     poaching_break_even,
 )
-from crmlib.profitability.pyramid import TIERS, customer_pyramid, pyramid_tiers, standout_need, value_needs_matrix
+from crmlib.profitability.pyramid import (
+    TIERS,
+    behavioural_needs,
+    customer_pyramid,
+    pyramid_tiers,
+    standout_need,
+    value_needs_matrix,
+)
 from crmlib.profitability.rivals import poaching_simulation
 from crmlib.profitability.sensitivity import cost_sensitivity
 from crmlib.profitability.truth import selection_truth, true_margins
@@ -70,6 +76,7 @@ __all__ = [
     "WhalePeak",
     "activities",
     "avoidable_rate",
+    "behavioural_needs",
     "best_customers",
     "break_even_table",
     "channel_change",
@@ -79,12 +86,14 @@ __all__ = [
     "customer_pyramid",
     "death_spiral",
     "decision_table",
+    "decisions",
     "driver_quantities",
     "firing_curve",
     "gain_curve",
     "income_statement",
     "judging_day",
     "lever",
+    "lever_comparison",
     "loss_persistence",
     "migration_matrix",
     "minimum_order_change",

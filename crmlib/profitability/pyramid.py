@@ -158,6 +158,38 @@ def standout_need(features: pd.DataFrame, *, at_least: float = 0.5) -> np.ndarra
     return np.where(ranks.max(axis=1, initial=-1.0) >= at_least, found, NONE)
 
 
+def behavioural_needs(margin: pd.DataFrame) -> pd.DataFrame:
+    """Array: what customers' behaviour says they look for, as features for `standout_need`.
+
+    Parameters
+    ----------
+    margin : pandas.DataFrame
+        As `customer_margin` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a customer; missing for who has no revenue
+        `low prices` (goods and discounts, a part of the list price), `small purchases` (minus revenue an order); where
+        the margins count these drivers, `one big trip` (lines an order) and `help` (returns and calls for service
+        an order).
+    """
+    import pandas as pd
+
+    usual = margin["revenue"].where(margin["revenue"] > 0)
+    orders = margin["orders"].where(margin["orders"] > 0)
+    table = {
+        "low prices": (margin["goods_cost"] + margin["discounts"]) / (usual + margin["discounts"]),
+        "small purchases": -usual / orders,
+    }
+    if "quantity_lines" in margin:
+        table["one big trip"] = margin["quantity_lines"] / orders
+    helped = [name for name in ("quantity_returns", "quantity_service_calls") if name in margin]
+    if helped:
+        calls = margin[helped].sum(axis=1)
+        table["help"] = calls.where(calls > 0) / orders
+    return pd.DataFrame(table).where(usual.notna())
+
+
 def value_needs_matrix(
     margin: ArrayLike,
     *,
