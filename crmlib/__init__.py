@@ -15,6 +15,7 @@ topics
     cohorts       do customers stay?                                    notebook 02
     loyalty       does 80/20 hold, and what does the programme add?     notebook 03
     profitability which customers lose money, and should they go?       notebook 04
+    clv           what are customers still worth?                       notebook 06
     rfm           whom should we select?                                notebook 05
     wallet        how much of what they spend is ours?
 presentation

@@ -66,6 +66,10 @@ CONTRASTS["04_profitability"] = {
     "cost_per_line": 0.0,
     "avoidable_share": 0.9,
     "fixed_cost_a_day": 15000.0,
+    "price_rise": 0.02,
+    "minimum_order": 0.4,
+    "channel_saving": 0.3,
+    "leaving_share": 0.05,
     "best_share": 0.2,
     "level": 0.9,
 }
@@ -79,6 +83,21 @@ CONTRASTS["05_rfm"] = {
     "depth": 0.1,
     "discount_rate": 0.3,
     "horizon_years": 1.0,
+    "level": 0.8,
+}
+
+CONTRASTS["06_clv"] = {
+    "source": "cdnow_sample",
+    "engine": "polars",
+    "as_of": "1998-05-31",
+    "seed": 3,
+    "model": "Pareto/NBD",
+    "holdout_days": 180,
+    "margin_rate": 0.8,
+    "discount_rate": 0.2,
+    "horizon_years": 1.0,
+    "best_share": 0.1,
+    "saved_share": 0.5,
     "level": 0.8,
 }
 
@@ -192,6 +211,19 @@ def test_profitability_at_the_contrast_is_what_pandas_adds_up(contrasted):
     assert f"the {len(losers):,} customers" in finding.sentence
     whole = orders.groupby("customer_id")["margin"].sum()
     assert found["unprofitable_share"].value == pytest.approx((whole < 0).mean(), rel=1e-4)
+    # The levers: of who is touched 95 % stay with the change, 5 % take their contribution along.
+    revenue, count = orders[later].groupby("customer_id")["amount"].agg(["sum", "size"]).T.to_numpy()
+    bought = pd.DataFrame({"margin": second, "price": 0.02 * revenue, "channel": 0.3 * avoidable * count})
+    minimum = 0.4 * orders[~later]["amount"].mean()
+    small = orders[orders["amount"] < minimum].groupby([later, "customer_id"])["amount"].agg(["sum", "size"])
+    left = np.minimum(small.loc[True, "size"], np.maximum(1, small.loc[True, "sum"] // minimum))
+    bought["order"] = avoidable * (small.loc[True, "size"] - left)
+    touched = {"price": first.index, "channel": losers, "order": small.loc[False].index}
+    gains = [gain]
+    for change, who in touched.items():
+        sums = bought.reindex(who).fillna(0).sum()
+        gains.append(0.95 * sums[change] - 0.05 * sums["margin"])
+    assert found["best_lever_gain"].value == pytest.approx(max(gains), rel=1e-4)
     seen = second.index.intersection(losers)
     assert found["negative_again_share"].value == pytest.approx((second[seen] < 0).mean(), rel=1e-4)
 
@@ -250,3 +282,66 @@ def test_selection_at_the_contrast_is_what_pandas_counts(contrasted):
     known = orders[orders["customer_id"].isin(people.index)]
     assert known[(day > cut) & (day <= last)]["amount"].sum() == pytest.approx(people["later"].sum())
     assert f"USD {people['later'].sum():,.0f} that came" in found["chain_forecast_error"].sentence
+
+
+def test_value_at_the_contrast_is_what_closed_forms_and_scipy_give(contrasted):
+    """Pareto/NBD and gamma-gamma by the formulas of Fader & Hardie's notes and a search without derivatives."""
+    options, found = CONTRASTS["06_clv"], contrasted("06_clv")
+    orders = to_pandas(data.load("cdnow_sample")["orders"])
+    end = pd.Timestamp(options["as_of"])
+    orders["day"] = orders["ordered_at"].dt.normalize()
+    days = orders[orders["day"] <= end].groupby(["customer_id", "day"])["amount"].sum().reset_index()
+    first = days.groupby("customer_id")["day"].transform("min")
+    again = days[days["day"] > first].groupby("customer_id")["amount"]
+    history = pd.DataFrame({"first": days.groupby("customer_id")["day"].min()})
+    history["x"] = again.size().reindex(history.index, fill_value=0)
+    history["z"] = again.mean().reindex(history.index, fill_value=0.0)
+    last = days.groupby("customer_id")["day"].max()
+    weeks = [(part - history["first"]).dt.days.to_numpy() / 7 for part in (last, pd.Series(end, last.index))]
+    x, z = history["x"].to_numpy(float), history["z"].to_numpy()
+    value = closed_form_value(x, *weeks, z, np.log1p(0.2) * 7 / 365.25, 365.25 / 7)
+    finding = found["base_value"]
+    assert finding.value == pytest.approx(0.8 * value.sum(), rel=5e-4)
+    best = np.sort(value)[::-1][: int(np.ceil(0.1 * len(value)))]
+    assert f"the best 10 %, who hold {100 * best.sum() / value.sum():.1f} % of the value" in finding.sentence
+    paid = re.search(r"pay at most USD ([\d.]+)", finding.sentence)
+    assert float(paid[1]) == pytest.approx(0.5 * 0.8 * best.mean(), rel=1e-3)
+
+    cut = end - pd.Timedelta(days=180)
+    late = orders[(orders["day"] > cut) & (orders["day"] <= end)].groupby(["customer_id", "day"]).ngroups
+    assert (
+        f"Of {late:,} purchases in the 180 days held out Pareto/NBD expected" in found["holdout_total_error"].sentence
+    )
+
+
+def closed_form_value(x, last, age, z, rate, horizon):
+    """Discounted revenue to come by Pareto/NBD and gamma-gamma, fitted by Nelder and Mead's search."""
+    from scipy.optimize import minimize
+    from scipy.special import betaln, gammaln, hyp2f1
+
+    def likelihood(free):
+        r, alpha, s, beta = np.exp(free)
+        more, base = (s + 1, max(alpha, beta)) if alpha >= beta else (r + x, max(alpha, beta))
+        parts = [
+            hyp2f1(r + s + x, more, r + s + x + 1, abs(alpha - beta) / (base + t)) / (base + t) ** (r + s + x)
+            for t in (last, age)
+        ]
+        alive = (alpha + age) ** -(r + x) * (beta + age) ** -s
+        both = alive + s / (r + s + x) * (parts[0] - parts[1])
+        return gammaln(r + x) - gammaln(r) + r * np.log(alpha) + s * np.log(beta) + np.log(both), alive / both
+
+    def spend_likelihood(free):
+        p, q, gamma = np.exp(free)
+        k, m = x[x > 0], z[x > 0]
+        inside = q * np.log(gamma) + (p * k - 1) * np.log(m) + p * k * np.log(k) - (p * k + q) * np.log(gamma + k * m)
+        return inside - betaln(p * k, q)
+
+    search = {"method": "Nelder-Mead", "options": {"xatol": 1e-6, "fatol": 1e-7, "maxiter": 4000}}
+    free = minimize(lambda at: -likelihood(at)[0].sum(), np.log([0.56, 12.5, 0.4, 10.5]), **search).x
+    r, alpha, s, beta = np.exp(free)
+    p, q, gamma = np.exp(minimize(lambda at: -spend_likelihood(at).sum(), np.log([6, 4, 15]), **search).x)
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    times = horizon * (nodes + 1) / 2
+    fading = np.exp(-rate * times) * ((beta + age[:, None]) / (beta + age[:, None] + times)) ** s
+    orders = likelihood(free)[1] * (r + x) / (alpha + age) * (fading @ weights) * horizon / 2
+    return orders * p * (gamma + x * z) / (p * x + q - 1)

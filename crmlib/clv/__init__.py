@@ -11,18 +11,29 @@ Fader, P. S., Hardie, B. G. S., & Lee, K. L. (2005), RFM and CLV: using iso-valu
     analysis, Journal of Marketing Research 42, 415-430.
 """
 
+from crmlib.clv import conclusions
 from crmlib.clv.evaluation import frequency_table, holdout_calibration, holdout_evaluation
+from crmlib.clv.fitting import CustomerModels, customer_models
 from crmlib.clv.health import health_card
+from crmlib.clv.scenarios import keeping_ceilings, order_value_by_frequency, value_scenarios
 from crmlib.clv.tracking import cumulative_purchases
+from crmlib.clv.truth import true_value
 from crmlib.clv.value import base_value, continuous_rate, customer_lifetime_value
 
 __all__ = [
+    "CustomerModels",
     "base_value",
+    "conclusions",
     "continuous_rate",
     "cumulative_purchases",
     "customer_lifetime_value",
+    "customer_models",
     "frequency_table",
     "health_card",
     "holdout_calibration",
     "holdout_evaluation",
+    "keeping_ceilings",
+    "order_value_by_frequency",
+    "true_value",
+    "value_scenarios",
 ]
