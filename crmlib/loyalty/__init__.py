@@ -21,15 +21,21 @@ from crmlib.loyalty.concentration import concentration, gini, lorenz_curve, top_
 from crmlib.loyalty.matching import adjusted_comparisons, covariate_balance
 from crmlib.loyalty.moderation import buyer_moderation, heavy_buyer_stability
 from crmlib.loyalty.programme import ProgrammeEffect, naive_difference, programme_comparisons, programme_effect
+from crmlib.loyalty.returns import programme_return
+from crmlib.loyalty.rewards import PointsPressure, card_progress, points_pressure, simulated_cards
+from crmlib.loyalty.switching import brand_purchases, lock_in, switching_matrix
 from crmlib.loyalty.tables import membership_panel, panel_start, window_totals
 from crmlib.loyalty.truth import NEEDED, assumption_sweep, programme_panel, true_effect
 
 __all__ = [
     "NEEDED",
+    "PointsPressure",
     "ProgrammeEffect",
     "adjusted_comparisons",
     "assumption_sweep",
+    "brand_purchases",
     "buyer_moderation",
+    "card_progress",
     "chance_by_window",
     "chance_correction",
     "concentration",
@@ -37,14 +43,19 @@ __all__ = [
     "covariate_balance",
     "gini",
     "heavy_buyer_stability",
+    "lock_in",
     "lorenz_curve",
     "membership_panel",
     "naive_difference",
     "panel_start",
+    "points_pressure",
     "programme_comparisons",
     "programme_effect",
     "programme_panel",
+    "programme_return",
     "share_by_window",
+    "simulated_cards",
+    "switching_matrix",
     "top_share",
     "true_effect",
     "window_totals",
