@@ -17,6 +17,7 @@ Schmittlein, D. C., Cooper, L. G., & Morrison, D. G. (1993), Truth in concentrat
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from numpy.typing import ArrayLike
 
 from crmlib.errors import ConvergenceError, DataError, ParameterError
 from crmlib.intervals import require_level
+from crmlib.likelihood import LikelihoodModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,20 +78,21 @@ class NBD:
 
     def loglike(self, r: float, alpha: float) -> float:
         """Log-likelihood, the constant term included."""
-        from scipy.special import gammaln
-
-        x, time = self.counts, self.exposure
-        terms = gammaln(r + x) - gammaln(r) - gammaln(x + 1)
-        return float(self.weights @ (terms - r * np.log1p(time / alpha) - x * np.log1p(alpha / time)))
+        return float(self.weights @ self.terms(r, alpha)[0])
 
     def score(self, r: float, alpha: float) -> np.ndarray:
         """Derivatives of the log-likelihood by r and alpha."""
-        from scipy.special import digamma
+        _, by_log = self.terms(r, alpha)
+        return np.array([self.weights @ by_log["r"] / r, self.weights @ by_log["alpha"] / alpha])
+
+    def terms(self, r: float, alpha: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Log-likelihood of each distinct row, and its derivatives by the logarithms of r and alpha."""
+        from scipy.special import digamma, gammaln
 
         x, time = self.counts, self.exposure
+        value = gammaln(r + x) - gammaln(r) - gammaln(x + 1) - r * np.log1p(time / alpha) - x * np.log1p(alpha / time)
         by_r = digamma(r + x) - digamma(r) - np.log1p(time / alpha)
-        by_alpha = r * time / (alpha * (alpha + time)) - x / (alpha + time)
-        return np.array([self.weights @ by_r, self.weights @ by_alpha])
+        return value, {"r": r * by_r, "alpha": r * time / (alpha + time) - x * alpha / (alpha + time)}
 
     def fit(self) -> NBDResults:
         """Maximum-likelihood estimates of r and alpha, found on the log scale with the analytic score.
@@ -100,22 +103,6 @@ class NBD:
             Counts vary between customers no more than chance alone would make them (r would be
             infinite: a Poisson distribution), or the search did not end.
         """
-        from statsmodels.base.model import GenericLikelihoodModel
-        from statsmodels.tools.numdiff import approx_fprime
-
-        nbd = self
-
-        class OnLogScale(GenericLikelihoodModel):  # type: ignore[misc]
-            def loglike(self, params: np.ndarray) -> float:
-                return nbd.loglike(*np.exp(params))
-
-            def score(self, params: np.ndarray) -> np.ndarray:
-                return nbd.score(*np.exp(params)) * np.exp(params)
-
-            def hessian(self, params: np.ndarray) -> np.ndarray:
-                second = np.atleast_2d(approx_fprime(params, self.score, centered=True))
-                return (second + second.T) / 2
-
         total = self.weights.sum()
         rate = self.weights @ self.counts / (self.weights @ self.exposure)
         # At a given mean the likelihood rises towards r = ∞ exactly when the counts are not over-dispersed.
@@ -126,15 +113,31 @@ class NBD:
                 "so rates cannot be told apart; take a longer window or more customers"
             )
         first = rate**2 * (self.weights @ self.exposure**2) / excess
-        model = OnLogScale(self.counts, np.ones((len(self.counts), 1)), extra_params_names=["log_alpha"])
-        start = np.log([first, first / rate])
-        found = model.fit(start_params=start, method="bfgs", gtol=1e-8 * total, maxiter=500, disp=0, skip_hessian=True)
-        information = -model.hessian(found.params)
-        if not (np.all(np.isfinite(found.params)) and np.all(np.linalg.eigvalsh(information) > 0)):
+        fit = _Likelihood(self, first, first / rate).fit()
+        if not np.all(np.linalg.eigvalsh(fit.information) > 0):
             raise ConvergenceError("the NBD fit did not converge; take a longer window or more customers")
-        covariance = np.linalg.inv(information)
-        r, alpha = np.exp(found.params)
-        return NBDResults(float(r), float(alpha), covariance, float(found.llf), float(total))
+        r, alpha = fit.params
+        return NBDResults(float(r), float(alpha), np.linalg.inv(fit.information), fit.llf, float(total))
+
+
+class _Likelihood(LikelihoodModel):
+    """The NBD of given counts, as the search for the maximum wants it."""
+
+    names = ("r", "alpha")
+
+    def __init__(self, nbd: NBD, *start: float) -> None:
+        self.nbd, self.start = nbd, start
+        self.weights = nbd.weights.astype(float)
+
+    def _starts(self) -> Iterator[Sequence[float]]:
+        for factor in (1.0, 0.2, 5.0):
+            yield [factor * value for value in self.start]
+
+    def _terms(self, theta: Mapping[str, Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        return self.nbd.terms(theta["r"], theta["alpha"])
+
+    def _remedy(self) -> str:
+        return "take a longer window or more customers"
 
 
 @dataclass(frozen=True, eq=False)
