@@ -42,9 +42,7 @@ def answer(
         f"{percent(best['ceiling'] / best['each'], 0)} of those who would leave now pay at most {best_pay} for each of "
         f"the best {part}, who hold {percent(best['share'])} of the value, and {rest_pay} for each of the others."
     )
-    if base["low"] == base["low"]:
-        return Finding("base_value", base["value"], currency, sentence, base["low"], base["high"], level)
-    return Finding("base_value", base["value"], currency, sentence)
+    return _total("base_value", base, currency, sentence, level)
 
 
 def ranking(rules: pd.DataFrame, *, depth: float, days: int, level: float = 0.95) -> Finding:
@@ -156,7 +154,7 @@ def holdout_revenue(base: pd.Series, actual: float, *, days: int, currency: str,
         f"For the {days} days held out {money(base['value'], currency, 0)}{ends} of revenue were foretold; "
         f"{money(actual, currency, 0)} came, {place}."
     )
-    return Finding("holdout_revenue_error", base["value"] / actual - 1 if actual > 0 else None, "of revenue", sentence)
+    return _total("holdout_revenue_foretold", base, currency, sentence, level)
 
 
 def independence(by_number: pd.DataFrame, correlation: float, *, currency: str, limit: float = 0.3) -> Finding:
@@ -226,7 +224,7 @@ def truth_check(base: pd.Series, true: float, *, currency: str, level: float = 0
         f"On the simulated firm the base was valued at {money(base['value'], currency, 0)}{ends}; "
         f"its true expected value of {money(true, currency, 0)} lies {'inside' if held else 'outside'}."
     )
-    return Finding("simulated_value_error", base["value"] / true - 1, "of the true value", sentence)
+    return _total("simulated_value", base, currency, sentence, level)
 
 
 def health(card: pd.DataFrame) -> Finding:
@@ -241,6 +239,13 @@ def health(card: pd.DataFrame) -> Finding:
     told = f"warned: {', '.join(warned['check'])}" if len(warned) else "none warns"
     sentence = f"{len(card) - len(warned)} of {len(card)} checks of the fit pass; {told}."
     return Finding("checks_passed", len(card) - len(warned), "checks", sentence)
+
+
+def _total(key: str, base: pd.Series, currency: str, sentence: str, level: float) -> Finding:
+    """A base's value, with its interval where there is one."""
+    if base["low"] != base["low"]:
+        return Finding(key, base["value"], currency, sentence)
+    return Finding(key, base["value"], currency, sentence, base["low"], base["high"], level)
 
 
 def _factor(scenarios: pd.DataFrame, name: str) -> float:
