@@ -105,8 +105,14 @@ def customer_margin(
     if "discounts" not in sales:
         table = table.with_columns(discounts=nw.lit(0.0))
     table = table.with_columns(list_revenue=nw.col("revenue") + nw.col("discounts") + nw.col("refunds"))
+    pooled = sorted({one.driver for one in charged if one.amount})
+    base = table
+    if pooled and "customers" not in pooled and isinstance(table, nw.LazyFrame):  # the query reads no other table
+        base = collected(
+            tables, {f"quantity_{name}": counted(tables, name) for name in pooled}, since=since, as_of=as_of
+        )
     table = _with_goods(table, goods, cost_share)
-    return in_order(_charged(table, charged, drivers)).to_native()
+    return in_order(_charged(table, charged, drivers, _totals(base, pooled))).to_native()
 
 
 def income_statement(margin: pd.DataFrame, groups: np.ndarray | pd.Series) -> pd.DataFrame:
@@ -227,9 +233,8 @@ def _with_goods(table: Any, goods: Mapping[str, Count], cost_share: float | None
     return table.with_columns(gross_margin=nw.col("revenue") - nw.col("goods_cost"))
 
 
-def _charged(table: Any, charged: tuple[Activity, ...], drivers: list[str]) -> Any:
+def _charged(table: Any, charged: tuple[Activity, ...], drivers: list[str], totals: Mapping[str, float]) -> Any:
     """The table with the cost of each activity and the margins."""
-    totals = _totals(table, [one.driver for one in charged if one.amount])
     costs: dict[str, nw.Expr] = {}
     for kind in ("avoidable", "allocated"):
         for one in charged:
