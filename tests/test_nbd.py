@@ -80,7 +80,7 @@ def test_intervals_cover_the_simulated_truth():
     inside = []
     for _ in range(300):
         table = NBD(rng.poisson(rng.gamma(0.5, 1 / 0.2, 800) * 1.5), 1.5).fit().summary()
-        inside.append((table["low"] < [0.5, 0.2]) & ([0.5, 0.2] < table["high"]))
+        inside.append((table["low"] < [0.5, 0.2]) & (table["high"] > [0.5, 0.2]))
     assert (np.abs(np.mean(inside, axis=0) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 300)).all()
 
 

@@ -29,9 +29,10 @@ def _raw(wheel: ZipFile, name: str) -> pd.DataFrame:
 def _panel(raw: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Households, and their purchases in the file's order with the price of the brand that was taken."""
     import numpy as np
+    import pandas as pd
 
     prices = raw.filter(like="price.").rename(columns=lambda name: name.removeprefix("price."))
-    taken = prices.columns.get_indexer(raw["brand"].to_list())
+    taken = prices.columns.get_indexer(pd.Index(raw["brand"]))
     raw = raw.assign(price=prices.to_numpy(dtype=float)[np.arange(len(raw)), taken])
     raw["position"] = raw.groupby("customer_id").cumcount() + 1
     return {
