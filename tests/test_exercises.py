@@ -229,3 +229,7 @@ def test_a_result_is_one_short_line():
     result = compare({}, {Name("x\ny" * 300): 1})
     assert "\n" not in repr(result)
     assert len(repr(result)) <= 240
+
+
+def test_a_number_beyond_all_floats_is_an_answer_too():
+    assert "not a finite number" in repr(exercises.compare(10**400, 3))

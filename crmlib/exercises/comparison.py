@@ -85,7 +85,10 @@ def _compare_plain(answer: Any, truth: Any, kind: type, wanted: str) -> Result:
 def _compare_numbers(answer: Any, truth: float, unit: str, tolerance: float) -> Result:
     if isinstance(answer, bool) or not isinstance(answer, numbers.Real):
         return Result(False, f"the answer should be one number{f' ({unit})' if unit else ''}, not {_kind(answer)}.")
-    value = float(answer)
+    try:
+        value = float(answer)
+    except OverflowError:  # whole numbers know no largest
+        value = math.inf
     if not math.isfinite(value):
         return Result(False, "the answer is not a finite number; look for a division by zero or missing values.")
     if _near(value, truth, tolerance):
