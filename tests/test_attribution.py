@@ -680,6 +680,19 @@ def test_paths_in_text_become_touches(frame):
         attribution.from_paths(frame(paths))
 
 
+def test_unordered_touches_are_ordered_alike_by_every_route(monkeypatch):
+    """Packed into one number, or sorted by columns where that does not fit (positions far apart)."""
+    touches, outcomes = tables(*random_journeys(13, "abcde", 200))
+    mixed = touches.sample(frac=1, random_state=4)
+    expected = read(touches, outcomes)
+    for places in (mixed["position"], mixed["position"] * 2**60 // 8, mixed["position"] / 2, -1 / mixed["position"]):
+        found = read(mixed.assign(position=places), outcomes)
+        np.testing.assert_array_equal(found.codes, expected.codes)
+        np.testing.assert_array_equal(found.starts, expected.starts)
+    doubled = pd.concat([mixed, mixed.head(50)])
+    np.testing.assert_array_equal(read(doubled, outcomes).codes, expected.codes)
+
+
 # -- intervals ---------------------------------------------------------------------------------
 
 

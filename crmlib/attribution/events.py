@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 import narwhals.stable.v2 as nw
+import numpy as np
 
 from crmlib.errors import ParameterError
 from crmlib.frames import as_date, wrap
@@ -164,6 +165,7 @@ def from_paths(
     2           2         1       b
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     from crmlib.attribution.paths import UNKNOWN
 
@@ -172,17 +174,18 @@ def from_paths(
     counts = {"conversions": conversions, "value": value, "nulls": nulls}
     view = wrap(paths, [path, *dict.fromkeys(name for name in counts.values() if name)], table="paths")
     table = (view.collect("pyarrow") if isinstance(view, nw.LazyFrame) else view).to_arrow()
-    steps = [
-        [step.strip() or UNKNOWN for step in text.split(separator.strip())] if text and text.strip() else []
-        for text in table[path].cast(pa.string()).to_pylist()
-    ]
-    numbers = pa.array(range(1, len(steps) + 1), pa.int64())
-    zeros = pa.array([0] * len(steps), pa.int64())
+    text = pc.utf8_trim_whitespace(table[path].cast(pa.string()).combine_chunks())
+    there = pc.not_equal(pc.fill_null(text, ""), "")
+    steps = pc.split_pattern(pc.if_else(there, text, None), separator.strip())
+    names = pc.utf8_trim_whitespace(pc.list_flatten(steps))
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(steps), 0))
+    numbers = pa.array(np.arange(1, len(steps) + 1))
+    zeros = pa.array(np.zeros(len(steps), dtype=np.int64))
     touches = pa.table(
         {
-            "journey_id": pa.array([row for row, names in enumerate(steps, 1) for _ in names], pa.int64()),
-            "position": pa.array([place for names in steps for place in range(1, len(names) + 1)], pa.int64()),
-            "channel": pa.array([name for names in steps for name in names], pa.string()),
+            "journey_id": np.repeat(np.arange(1, len(steps) + 1), lengths),
+            "position": np.arange(1, len(names) + 1) - np.repeat(np.cumsum(lengths) - lengths, lengths),
+            "channel": pc.if_else(pc.equal(names, ""), UNKNOWN, names),
         }
     )
     columns = {ours: table[name] if name else zeros for ours, name in counts.items()}

@@ -15,6 +15,8 @@ from crmlib.frames import wrap
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_INT32 = 2**31 - 1
+
 
 def read(touches: Any, outcomes: Any, *, times: bool = False, customers: bool = False) -> Paths:
     """Paths of two tables on any engine, each checked.
@@ -47,16 +49,20 @@ def read(touches: Any, outcomes: Any, *, times: bool = False, customers: bool = 
     ends = _outcomes(outcomes, customers)
     journey = _journey_index(table["journey_id"], ends["journey_id"])
     names, codes = _channel_codes(table["channel"])
-    position = _numbers(table["position"], "touches", "position").astype(np.int64)
+    position = _numbers(table["position"], "touches", "position")
     time = _microseconds(table["touched_at"]) if times and timed else None
-    order = _order(journey, position)
-    if order is None:  # two touches at one position: the times decide, read them along
-        if timed and not times:
-            return replace(read(touches, outcomes, times=True, customers=customers), age=None)
-        order = _order_of_ties(journey, position, codes, time)
-    if isinstance(order, np.ndarray):
-        journey, codes = journey[order], codes[order]
-        time = time[order] if time is not None else None
+    del table  # of ten million journeys it takes a gigabyte
+    if not _in_order(journey, position):
+        packed = _packed(journey, position, codes) if time is None else None
+        if packed is not None:
+            journey, codes, tied = packed
+            if tied and timed:  # two touches at one position: the times decide, read them along
+                return replace(read(touches, outcomes, times=True, customers=customers), age=None)
+        else:
+            order = _order_of_ties(journey, position, codes, time)
+            journey, codes = journey[order], codes[order]
+            time = time[order] if time is not None else None
+    del position
     lengths = np.bincount(journey, minlength=len(ends["conversions"]))
     kept = lengths > 0
     starts = np.concatenate([[0], np.cumsum(lengths[kept])])
@@ -181,11 +187,12 @@ def _index_of_integers(touched: pa.Array, known: pa.Array) -> np.ndarray | None:
 
     if not (len(known) and pa.types.is_integer(touched.type) and pa.types.is_integer(known.type)):
         return None
-    ids, wanted = known.to_numpy().astype(np.int64), touched.to_numpy().astype(np.int64)
+    ids: np.ndarray = known.to_numpy().astype(np.int64, copy=False)
+    wanted: np.ndarray = touched.to_numpy().astype(np.int64, copy=False)
     low, high = int(ids.min()), int(ids.max())
     if high - low > 4 * len(ids) + 1_000:
         return None
-    table = np.full(high - low + 1, -1, dtype=np.int64)
+    table: np.ndarray = np.full(high - low + 1, -1, dtype=np.int32 if len(ids) < _INT32 else np.int64)
     table[ids - low] = np.arange(len(ids))
     _require_unique(int((table >= 0).sum()), len(ids))
     inside = (wanted >= low) & (wanted <= high)
@@ -225,15 +232,38 @@ def _require_unique(distinct: int, rows: int) -> None:
         raise DataError(f"outcomes: {rows - distinct} rows repeat a journey_id; sum them to one row a journey")
 
 
-def _order(journey: np.ndarray, position: np.ndarray) -> np.ndarray | bool | None:
-    """True: in order already. An array: the order. None: two touches share a position."""
+def _in_order(journey: np.ndarray, position: np.ndarray) -> bool:
+    """Whether touches stand by journey and position already, no two at one position."""
     same = journey[1:] == journey[:-1]
-    if (journey[1:] >= journey[:-1]).all() and (position[1:] > position[:-1])[same].all():
-        return True
-    order = np.lexsort((position, journey))
-    journey, position = journey[order], position[order]
-    tied = (journey[1:] == journey[:-1]) & (position[1:] == position[:-1])
-    return None if tied.any() else order
+    return bool((journey[1:] >= journey[:-1]).all() and (position[1:] > position[:-1])[same].all())
+
+
+def _packed(journey: np.ndarray, position: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool] | None:
+    """Journeys and codes ordered by journey, position and channel, without repeats; whether positions were shared.
+
+    The three are packed into one number and sorted in place: a fifth of the memory of sorting by columns,
+    and several times as fast. None where they do not fit into 63 bits, or positions are no whole numbers.
+    """
+    if not len(journey) or (position.dtype.kind == "f" and (position != np.floor(position)).any()):
+        return None
+    low = int(position.min())
+    for_code, for_place = (int(x).bit_length() for x in (codes.max(), int(position.max()) - low))
+    if int(journey.max()).bit_length() + for_place + for_code > 63:
+        return None
+    key = journey.astype(np.int64)
+    key <<= for_place
+    key |= position.astype(np.int64) - low
+    key <<= for_code
+    key |= codes
+    key.sort()
+    repeated = key[1:] == key[:-1]
+    if repeated.any():
+        key = key[np.concatenate([[True], ~repeated])]
+    codes = (key & ((1 << for_code) - 1)).astype(np.int32)
+    key >>= for_code
+    tied = bool(repeated.any() or (key[1:] == key[:-1]).any())
+    key >>= for_place
+    return key.astype(np.int32) if key[-1] < _INT32 else key, codes, tied
 
 
 def _order_of_ties(journey: np.ndarray, position: np.ndarray, codes: np.ndarray, time: np.ndarray | None) -> np.ndarray:

@@ -1,0 +1,215 @@
+"""Credits against ChannelAttribution 2.2.5, ten million journeys, and how often intervals hold the truth.
+
+`python -m benchmarks.attribution`. The peer simulates what is solved here, so its error stands beside our zero. It
+is used as a black box in an environment of its own, made on first use in the folder for temporary files (or named
+by CRM_BENCH_CHANNELS, a Python that can import ChannelAttribution). It comes as source: without a C++ compiler
+there is no comparison. Both contestants get the same table of a million journeys, one row each with its path as
+text, and read it themselves; imports are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import functools
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import journeys
+from benchmarks.measuring import Cost, Result, measured, python, show
+
+JOURNEYS, MANY = 1_000_000, 10_000_000
+ORDERS = (1, 3)
+PEER = ("ChannelAttribution==2.2.5", "matplotlib", "pandas", "pyarrow")
+MEMORY = 4 * 1024  # MiB
+RULES = ("linear", "markov", "shapley")
+SEEDS, SAMPLE, REPLICATES, FIRST_SEED = 1_000, 4_000, 400, 50_000
+
+_PEER_PROGRAM = """
+import json, sys, time
+import pandas as pd
+import ChannelAttribution as peer
+path, order, answer = sys.argv[1:]
+table = pd.read_parquet(path)
+began = time.perf_counter()
+options = {"var_null": "nulls", "order": int(order), "verbose": False, "flg_pro": False}
+found = peer.markov_model(table, "path", "conversions", **options)
+seconds = time.perf_counter() - began
+credit = dict(zip(found["channel_name"], found["total_conversions"].astype(float)))
+json.dump({"seconds": seconds, "credit": credit}, open(answer, "w"))
+"""
+
+
+def results() -> list[Result]:
+    """Orders 1 and 3 against the peer; first what stands alone: memory and coverage."""
+    large()
+    held = coverage()
+    print(held.to_string(float_format="{:.4f}".format))
+    if not held["low"].between(0.93, 0.97).all() or not held["high"].between(0.93, 0.97).all():
+        raise SystemExit("a channel's coverage lies outside 93 to 97 %")
+    return against_peer()
+
+
+def against_peer(number: int = JOURNEYS) -> list[Result]:
+    """Each order, the quicker of three of ours."""
+    peer = _peer()
+    if peer is None:
+        print("  ChannelAttribution cannot be installed here; name a Python by CRM_BENCH_CHANNELS", file=sys.stderr)
+        return []
+    found = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path, answer = Path(folder) / "paths.parquet", Path(folder) / "answer.json"
+        _paths(np.random.default_rng(8), number).to_parquet(path)
+        for order in ORDERS:
+            command = python("-m", "benchmarks.attribution", "--one", str(path), str(order), str(answer))
+            own, exact = min((_answer(command, answer) for _ in range(3)), key=lambda one: one[0].seconds)
+            others, theirs = _answer([peer, "-c", _PEER_PROGRAM, str(path), str(order), str(answer)], answer)
+            error = max(abs(theirs[name] / value - 1) for name, value in exact.items())
+            note = f"the peer's simulation error is up to {100 * error:.2f} % of a credit, ours 0: it is solved"
+            work = f"Markov credits of order {order}, {number:,} journeys, {len(exact)} channels"
+            found.append(Result(work, "ChannelAttribution 2.2.5", own, others, 5 if order == 1 else 0, note))
+    return found
+
+
+def large(number: int = MANY) -> None:
+    """Credits of ten million journeys, rows in no order, from a DuckDB relation over Parquet."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        touches = journeys.write(Path(folder), np.random.default_rng(1), number, shuffled=True)
+        cost = measured(python("-m", "benchmarks.attribution", "--large", folder))
+    promise = f"{MEMORY / 1024:g} GiB"
+    print(f"{number:,} journeys, {touches:,} touches from Parquet: {cost.seconds:.0f} s, {cost.memory:,.0f} MiB")
+    if cost.memory > MEMORY:
+        raise SystemExit(f"ten million journeys took more than {promise}")
+
+
+def coverage(seeds: int = SEEDS, jobs: int = 2) -> pd.DataFrame:
+    """How often the 95 % interval of a share holds the population's, by rule: the worst and the best channel.
+
+    The population is a known mixture of paths; each seed draws journeys from it. Only draws in which a channel
+    has at least 30 converting journeys count for it, and only channels of which nine in ten draws have.
+    """
+    context = multiprocessing.get_context("forkserver")
+    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        drawn = list(pool.map(_held, range(FIRST_SEED, FIRST_SEED + seeds), chunksize=20))
+    rows = pd.concat(drawn).dropna(subset=["held"])
+    by_channel = rows.groupby(["rule", "channel"])["held"].agg(["mean", "size"])
+    usual = by_channel[by_channel["size"] >= 0.9 * seeds].groupby("rule")
+    table = usual["mean"].agg(low="min", mean="mean", high="max", channels="size")
+    return table.assign(monte_carlo_error=np.sqrt(0.95 * 0.05 / seeds), seeds=seeds)
+
+
+@functools.cache
+def _population() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+    """Touches and outcomes of distinct paths, and the probability of each path with each outcome."""
+    from crmlib import attribution
+
+    paths = _paths(np.random.default_rng(77), 3_000).groupby("path", as_index=False)[["conversions", "nulls"]].sum()
+    touches, outcomes = attribution.from_paths(paths, value=None)
+    cells = outcomes[["conversions", "nulls"]].to_numpy().T.ravel()
+    return touches, outcomes, cells / cells.sum()
+
+
+def _held(seed: int) -> pd.DataFrame:
+    from crmlib import attribution
+
+    touches, outcomes, cells = _population()
+    rng = np.random.default_rng(seed)
+    won, lost = rng.multinomial(SAMPLE, cells).reshape(2, -1)
+    sample = outcomes.assign(conversions=won, nulls=lost)
+    tables = []
+    for rule in RULES:
+        truth = attribution.credits(touches, outcomes, rule=rule).set_index("channel")["share"]
+        table = attribution.credit_intervals(touches, sample, rule=rule, replicates=REPLICATES, rng=rng)
+        exact = table["channel"].map(truth)
+        held = table["share_low"].le(exact) & table["share_high"].ge(exact)
+        tables.append(pd.DataFrame({"rule": rule, "channel": table["channel"], "held": held.where(~table["too_few"])}))
+    return pd.concat(tables)
+
+
+def _paths(rng: np.random.Generator, number: int) -> pd.DataFrame:
+    """One row a journey: path as text, conversions, nulls."""
+    lengths, codes, won = journeys.drawn(rng, number)
+    names = np.array(journeys.CHANNELS)[codes].tolist()
+    ends = np.cumsum(lengths)
+    text = [" > ".join(names[start:end]) for start, end in zip(ends - lengths, ends, strict=True)]
+    return pd.DataFrame({"path": text, "conversions": won.astype(int), "nulls": (~won).astype(int)})
+
+
+def _one(path: str, order: str, answer: str) -> None:
+    """Time this package on a table of paths."""
+    import scipy.sparse  # noqa: F401
+
+    from crmlib import attribution
+
+    table = pd.read_parquet(path)
+    rule = attribution.markov(int(order))
+    attribution.credits(*attribution.from_paths(table.head(1_000), value=None), rule=rule)  # imports
+    began = time.perf_counter()
+    found = attribution.credits(*attribution.from_paths(table, value=None), rule=rule)
+    seconds = time.perf_counter() - began
+    credit = dict(zip(found["channel"], found["conversions"], strict=True))
+    Path(answer).write_text(json.dumps({"seconds": seconds, "credit": credit}))
+
+
+def _large(folder: str) -> None:
+    import duckdb
+
+    from crmlib import attribution
+
+    touches, outcomes = (duckdb.read_parquet(f"{folder}/{name}.parquet") for name in ("touches", "outcomes"))
+    attribution.credits(touches, outcomes, rule="markov")
+
+
+def _answer(command: list[str], answer: Path) -> tuple[Cost, dict[str, float]]:
+    cost = measured(command)
+    stated = json.loads(answer.read_text())
+    return Cost(stated["seconds"], cost.processor, cost.memory), stated["credit"]
+
+
+def _peer() -> str | None:
+    """Python that can import the peer; an environment is made for it where there is none."""
+    named = os.environ.get("CRM_BENCH_CHANNELS")
+    if named:
+        return named
+    place = Path(tempfile.gettempdir()) / "crm-bench-channels"
+    interpreter = place / "bin" / "python"
+    ready = [str(interpreter), "-c", "import ChannelAttribution"]
+    try:
+        if not interpreter.exists() or subprocess.run(ready, capture_output=True).returncode:
+            subprocess.run(python("-m", "venv", str(place)), check=True, capture_output=True)
+            install = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEER]
+            subprocess.run(install, check=True, capture_output=True)
+        subprocess.run(ready, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return str(interpreter)
+
+
+def main() -> None:
+    """Run all, or the piece that a process of its own is for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--large", help=argparse.SUPPRESS)
+    parser.add_argument("--seeds", type=int, help="only the coverage, with so many seeds")
+    given = parser.parse_args()
+    if given.one:
+        _one(*given.one)
+    elif given.large:
+        _large(given.large)
+    elif given.seeds:
+        print(coverage(given.seeds).to_string(float_format="{:.4f}".format))
+    else:
+        sys.exit(0 if show(results()) else 1)
+
+
+if __name__ == "__main__":
+    main()
