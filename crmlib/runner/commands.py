@@ -33,6 +33,7 @@ def report() -> None:
 @click.option("--retries", type=click.IntRange(0, 10), metavar="N", help="Runs after a dead kernel or a timeout.")
 @click.option("--on-failure", default="", metavar="CMD", help="Start this after each failure, with the run's folder.")
 @click.option("--on-success", default="", metavar="CMD", help="Start this after each good run, with its folder.")
+@click.option("--pdf", is_flag=True, help="Make each page as PDF too (extra [pdf]).")
 @click.option("--dry-run", is_flag=True, help="Say what would be run and why; start and write nothing.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Reports at a time. Default: one a core.")
 @click.option("--cold", is_flag=True, help="Start each kernel from nothing instead of forking it.")
@@ -47,6 +48,7 @@ def report_run(
     retries: int | None,
     on_failure: str,
     on_success: str,
+    pdf: bool,
     dry_run: bool,
     jobs: int | None,
     cold: bool,
@@ -85,6 +87,7 @@ def report_run(
             cell_timeout=cell_timeout,
             run_timeout=run_timeout,
             retries=retries,
+            pdf=pdf,
         )
     except ParameterError as error:
         if not dry_run:

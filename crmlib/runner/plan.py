@@ -13,6 +13,7 @@
         cell_timeout: 600                       # optional, seconds
         run_timeout: 3600                       # optional, seconds
         retries: 1                              # optional: after a dead kernel or a timeout
+        pdf: true                               # optional: report.pdf beside the page
         recipient: head of sales                # optional: groups of 5 may be shown, to this person alone
         min_customers: 20                       # optional: smallest group shown, instead of 10 (open data: 1)
       stores:                                   # stores-north, stores-south: one notebook, fanned out
@@ -52,6 +53,7 @@ _SETTINGS = {
     "run_timeout": _SECONDS,
     "max_age_days": Parameter("int", 0, low=0, high=36_525),
     "min_customers": Parameter("int", 10, low=1, high=1_000_000),
+    "pdf": Parameter("bool", False),
     "retries": Parameter("int", 0, low=0, high=10),
 }
 _KEYS = ("notebook", "title", "parameters", "for_each", "as_of", "recipient", *_SETTINGS)
@@ -85,6 +87,8 @@ class Report:
         Customers that a group on the page has at least; None for 10, or 5 for a named recipient.
     recipient : str
         Who alone gets the page.
+    pdf : bool
+        Whether the page is made as PDF too.
     """
 
     name: str
@@ -99,6 +103,7 @@ class Report:
     latest: bool = False
     min_customers: int | None = None
     recipient: str = ""
+    pdf: bool = False
 
 
 def plan(root: Path, names: Sequence[str] = ()) -> list[Report]:

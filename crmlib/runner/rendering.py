@@ -12,18 +12,21 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crmlib.findings import MIME, Findings
+from crmlib.findings import MIME, Findings, between
 from crmlib.runner.execution import tags
 from crmlib.runner.plan import Report
 from crmlib.runner.prose import Writer, code
+from crmlib.runner.quantities import quantity
 from crmlib.runner.tables import PublishedTables
 
 TEMPLATES = Path(__file__).parent / "template"
 TEMPLATE = "crmlib_report"
 
+_TILES = 4
 _PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 _NEVER = ("application/javascript", "text/javascript", "application/vnd.jupyter.widget-view+json")
 _EMPTY_REPR = re.compile(r"<(Figure size|Axes|AxesSubplot|matplotlib|seaborn|IPython\.core\.display)[^\n]*>")
@@ -97,6 +100,7 @@ def page(
         ],
         "answer": findings[0],
         "others": findings[1:],
+        "tiles": tiles(findings),
         "contents": [item for item in writer.headings if item.level == 2 and item.anchor in kept],
         "blocks": safe,
         "provenance": provenance,
@@ -107,6 +111,19 @@ def page(
     }
     html, _ = _exporter().from_notebook_node(notebook, resources={"view": view})
     return html.rstrip() + "\n"
+
+
+def tiles(findings: Findings) -> list[dict[str, str]]:
+    """The first four findings with a number, as key figures: `label`, `value`, `interval`."""
+    numbers = [item for item in findings if isinstance(item.value, (int, float)) and not isinstance(item.value, bool)]
+    return [
+        {
+            "label": item.key.replace("_", " "),
+            "value": quantity(item.value, item.unit),
+            "interval": between(item.low, item.high, partial(quantity, unit=item.unit), item.level or 0).strip(" ()"),
+        }
+        for item in numbers[:_TILES]
+    ]
 
 
 def _for_people(value: object) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import crmlib
 from crmlib.errors import BusyError, CrmError, DataError, ParameterError, SourceError, StaleDataError
-from crmlib.runner import extents, records
+from crmlib.runner import extents, paper, records
 from crmlib.runner.freshness import resolved
 from crmlib.runner.history import pruned
 from crmlib.runner.hooks import Hooks
@@ -73,6 +73,7 @@ def requests(
     cell_timeout: int | None = None,
     run_timeout: int | None = None,
     retries: int | None = None,
+    pdf: bool = False,
 ) -> list[Request]:
     """What to run: reports of the plan, or one of them with other parameters.
 
@@ -91,6 +92,8 @@ def requests(
         Seconds, instead of the plan's.
     retries : int, optional
         Runs after a dead kernel or a timeout, instead of the plan's.
+    pdf : bool
+        Make each page as PDF too, whatever the plan says.
 
     Raises
     ------
@@ -126,9 +129,12 @@ def requests(
             cell_timeout=cell_timeout or report.cell_timeout,
             run_timeout=run_timeout or report.run_timeout,
             retries=report.retries if retries is None else retries,
+            pdf=report.pdf or pdf,
         )
         is_plan = values == own and latest == report.latest
         found.append(Request(changed, as_name or (report.name if is_plan else None)))
+    if any(request.report.pdf for request in found):
+        paper.require()
     return found
 
 
@@ -295,10 +301,11 @@ def last_good(root: Path, request: Request, made_of: Inputs) -> Record | None:
     if not good:
         return None
     last, since = same_place[good[-1]], same_place[good[-1] + 1 :]
-    page = root / records.FOLDER / "runs" / str(last["run"]) / "report.html"
+    folder = root / records.FOLDER / "runs" / str(last["run"])
+    there = all((folder / name).is_file() for name in ("report.html", *(["report.pdf"] if request.report.pdf else [])))
     in_place = request.publication is None or records.published(root, request.publication) == last["run"]
     failed_since = any(record.get("key") == made_of.key and record["exit_code"] for record in since)
-    return last if last.get("key") == made_of.key and page.is_file() and in_place and not failed_since else None
+    return last if last.get("key") == made_of.key and there and in_place and not failed_since else None
 
 
 def _run(

@@ -52,6 +52,7 @@ def made(
     import nbformat
 
     from crmlib.runner.execution import execute, prepared
+    from crmlib.runner.paper import pdf
     from crmlib.runner.rendering import page, page_title
 
     source = nbformat.read(report.notebook, as_version=4)
@@ -85,6 +86,8 @@ def made(
     with _RENDERING:
         html = page(notebook, report=report, findings=found, provenance=record, tables=tables)
         tables.write(folder)
+        if report.pdf:
+            (folder / "report.pdf").write_bytes(pdf(html))
     records.write_atomic(folder / "report.html", html)
     return added | {
         "title": page_title(notebook),

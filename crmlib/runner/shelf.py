@@ -16,6 +16,9 @@ from crmlib.runner.history import before
 from crmlib.runner.plan import report_names
 from crmlib.runner.records import Record
 
+#: Page of the published numbers, in the folder of the reports; `make published` writes it.
+PUBLISHED = "published.html"
+
 _STATES = {"good": "good", "failed": "failed", "never": "never run", "running": "running now"}
 
 
@@ -95,7 +98,8 @@ def write_shelf(root: Path) -> Path:
     environment = Environment(loader=FileSystemLoader(TEMPLATES / TEMPLATE), autoescape=True)
     environment.filters["unbroken"] = unbroken
     template = environment.get_template("shelf.html.j2")
-    html = template.render(entries=entries(root, at), written=utc(at.isoformat()), utc=utc)
+    published = PUBLISHED if (root / records.FOLDER / PUBLISHED).is_file() else ""
+    html = template.render(entries=entries(root, at), written=utc(at.isoformat()), utc=utc, published=published)
     path = root / records.FOLDER / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     records.write_atomic(path, html.rstrip() + "\n")

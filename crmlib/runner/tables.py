@@ -22,6 +22,7 @@ from crmlib.runner.suppression import Withheld, suppressed
 _FORMULA = tuple("=+-@\t\r\n|%＝＋－＠−")
 _NUMBER = re.compile(r"[-+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][-+]?\d+)?( ?%)?")
 _PLAIN = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][-+]?\d{1,3})?")
+_WIDE, _WIDER = 10, 18  # columns
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -54,10 +55,13 @@ class PublishedTables:
         if not cleaned:
             return ""
         self.withheld += total
+        widest = 0
         for table in bs4.BeautifulSoup(cleaned, "html.parser").find_all("table"):
             if table.find_parent("table") is None:
                 cells = grid(table)
                 self.tables.append((cells.caption, cells.texts))
+                widest = max(widest, len(cells.names))
+        cleaned = _on_paper(cleaned, widest)
         said = total.sentence(self.fewest)
         return cleaned + (f'<p class="withheld">{escape(said)}</p>' if said else "")
 
@@ -69,6 +73,12 @@ class PublishedTables:
         for number, (_, rows) in enumerate(self.tables, 1):
             (folder / "tables" / f"{number:02}.csv").write_text(csv_text(rows), encoding="utf-8", newline="")
         (folder / "tables.xlsx").write_bytes(workbook(self.tables))
+
+
+def _on_paper(cleaned: str, columns: int) -> str:
+    """The output, marked as wide where print needs smaller type."""
+    size = " wider" if columns > _WIDER else " wide" if columns > _WIDE else ""
+    return cleaned.replace('class="scroll', f'class="scroll{size}', 1)
 
 
 def neutral(text: str) -> str:
