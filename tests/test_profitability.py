@@ -1369,15 +1369,22 @@ def test_options_needs_and_rivals_say_their_direction():
     better = pd.DataFrame(row | {"kept": [2.0], "low": [1.0], "high": [3.0], "option": [2.0]})
     assert say.option(better, periods=2, currency="EUR").sentence.endswith("letting them go gives that up.")
     assert say.option(better.head(0), periods=2, currency="EUR").value is None
+    wide = pd.DataFrame(row | {"kept": [0.2], "low": [-1.0], "high": [1.0], "option": [0.2]})
+    assert "to EUR 1.00), which cannot be told apart" in say.option(wide, periods=2, currency="EUR").sentence
+    # Needs a, b: 60 and 40 of the low, 0 and 10 of the high: χ² = 110 (60·10 − 40·0)² / (60·50·100·10) = 13.2 (p .0003;
+    # 10.9, p .001, with Yates' correction). Of 6, 4 and 0, 1 it is 1.3: no difference.
     matrix = pd.DataFrame(
-        {"value": ["low", "low", "high"], "need": ["a", "b", "b"], "share": [0.6, 0.4, 1.0], "customers": [3, 2, 4]}
+        {"value": ["low", "low", "high"], "need": ["a", "b", "b"], "share": [0.6, 0.4, 1.0], "customers": [60, 40, 10]}
     )
     found = say.needs(matrix, lowest="low", highest="high")
-    assert (
-        found.sentence
-        == "Value and needs differ: of the low 60.0 % stand out by “a”, of the high 100.0 % stand out by “b”."
+    assert found.sentence == (
+        "What they need differs with their value: of the low 60.0 % stand out by “a”, "
+        "of the high 100.0 % stand out by “b”."
     )
-    assert say.needs(matrix[1:], lowest="low", highest="high").sentence.startswith("Value differs, needs do not")
+    few = say.needs(matrix.assign(customers=[6, 4, 1]), lowest="low", highest="high")
+    assert few.sentence.startswith("What they need cannot be told apart by their value: of the low 60.0 %")
+    one = say.needs(matrix[1:], lowest="low", highest="high")
+    assert one.sentence.startswith("What they need cannot be told apart by their value")
     assert say.needs(matrix[:2], lowest="low", highest="high").value is None
     table = pd.DataFrame({"kept_share": [1.0, 0.5], "best_lost": [0.1, 0.3], "profit": [8.0, 12.0]})
     assert (

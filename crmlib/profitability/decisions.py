@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, percent
+from crmlib.findings import Finding, between, count, percent, verdict
 from crmlib.profitability.conclusions import _customers, _ends, _money, _with_interval
 from crmlib.profitability.levers import Lever
 
@@ -63,15 +63,20 @@ def option(table: pd.DataFrame, *, periods: int, currency: str, level: float = 0
         return Finding(key, None, currency, "There are no customers whose later contribution could be expected.")
     row = table.iloc[0]
     each = f"{_money(row['kept'], currency)}{_ends(row['low'], row['high'], currency, level)}"
-    side = "letting them go gives that up" if row["kept"] > 0 else "letting them go saves that"
-    sentence = f"Over {count(periods)} more periods a customer of the lowest group is expected to bring {each}; {side}"
+    gives, saves = "; letting them go gives that up", "; letting them go saves that"
+    if np.isnan(row["low"]):
+        side = gives if row["kept"] > 0 else saves
+    else:
+        same = ", which cannot be told apart from nothing"
+        side = verdict(row["low"], row["high"], above=gives, below=saves, same=same)
+    sentence = f"Over {count(periods)} more periods a customer of the lowest group is expected to bring {each}{side}"
     if row["option"] > row["kept"] + 1e-9:
         sentence += f". With the right to let go later it is {_money(row['option'], currency)}"
     return _with_interval(key, float(row["kept"]), currency, sentence + ".", row["low"], row["high"], level)
 
 
-def needs(matrix: pd.DataFrame, *, lowest: str, highest: str) -> Finding:
-    """What the lowest and the highest tier stand out by most often.
+def needs(matrix: pd.DataFrame, *, lowest: str, highest: str, level: float = 0.95) -> Finding:
+    """What two tiers stand out by most often, and whether their needs differ (chi-squared test of independence).
 
     Parameters
     ----------
@@ -79,13 +84,22 @@ def needs(matrix: pd.DataFrame, *, lowest: str, highest: str) -> Finding:
         As `value_needs_matrix` gives it.
     lowest, highest : str
         Names of two tiers.
+    level : float
+        One minus the level of the test.
     """
+    from scipy.stats import chi2_contingency
+
     key = "lowest_tier_need_share"
     rows = [matrix[matrix["value"] == tier].nlargest(1, "share") for tier in (lowest, highest)]
     if any(row.empty for row in rows):
         return Finding(key, None, "share", "The customers are too few to compare what they need.")
     wants, shares = ([str(row["need"].iloc[0]) for row in rows], [float(row["share"].iloc[0]) for row in rows])
-    start = "Value differs, needs do not" if wants[0] == wants[1] else "Value and needs differ"
+    both = matrix[matrix["value"].isin([lowest, highest])]
+    counts = both.pivot_table(index="value", columns="need", values="customers", fill_value=0, aggfunc="sum")
+    differ = counts.shape[1] > 1 and chi2_contingency(counts.to_numpy()).pvalue < 1 - level
+    start = (
+        "What they need differs with their value" if differ else "What they need cannot be told apart by their value"
+    )
     told = [
         f"of the {tier} {percent(share)} stand out by \u201c{want}\u201d"
         for tier, share, want in zip((lowest, highest), shares, wants, strict=True)
