@@ -17,6 +17,7 @@ Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of St
 from crmlib.attribution import conclusions
 from crmlib.attribution.estimates import credits, credits_by_rule, removal_effects, share_table, transition_matrix
 from crmlib.attribution.events import from_paths, journeys, journeys_until
+from crmlib.attribution.exploration import conversion_times, frequent_paths, path_lengths
 from crmlib.attribution.game import ordered_shapley
 from crmlib.attribution.hazard import touch_effects
 from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_rule, has_costs
@@ -44,12 +45,14 @@ __all__ = [
     "acquisition_costs",
     "channel_costs",
     "conclusions",
+    "conversion_times",
     "costs_by_rule",
     "credit_intervals",
     "credit_sample",
     "credits",
     "credits_by_rule",
     "first_touch",
+    "frequent_paths",
     "from_paths",
     "has_costs",
     "holdout_effect",
@@ -63,6 +66,7 @@ __all__ = [
     "order_choice",
     "ordered_shapley",
     "paired_comparison",
+    "path_lengths",
     "person_period",
     "position_based",
     "removal_effects",
