@@ -7,9 +7,11 @@ foundation
     project       where the project lies
     frames        any frame in, the same kind out; calendar arithmetic
     intervals     the bootstrap over customers
+    likelihood    maximum likelihood on statsmodels, identical rows grouped
     findings      computed conclusions
 data
     load          source -> tables: real data from pinned wheels, a folder, the simulated firm
+models            one distribution of behaviour a file: BG/NBD, Pareto/NBD, gamma-gamma, sBG and more
 topics
     attribution   which channel brought the customer?                   notebook 01
     cohorts       do customers stay?                                    notebook 02
@@ -18,6 +20,7 @@ topics
     clv           what are customers still worth?                       notebook 06
     rfm           whom should we select?                                notebook 05
     wallet        how much of what they spend is ours?
+    satisfaction  do satisfied customers come back?                     notebook 17
 presentation
     figures       axes in, axes out
     widgets       interactive sections

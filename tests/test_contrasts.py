@@ -100,6 +100,13 @@ CONTRASTS["06_clv"] = {
     "saved_share": 0.5,
     "level": 0.8,
 }
+CONTRASTS["17_satisfaction"] = {
+    "as_of": "2025-08-31",
+    "seed": 3,
+    "customers": 3_000,
+    "days": 30,
+    "level": 0.8,
+}
 
 
 @functools.cache
@@ -345,3 +352,18 @@ def closed_form_value(x, last, age, z, rate, horizon):
     fading = np.exp(-rate * times) * ((beta + age[:, None]) / (beta + age[:, None] + times)) ** s
     orders = likelihood(free)[1] * (r + x) / (alpha + age) * (fading @ weights) * horizon / 2
     return orders * p * (gamma + x * z) / (p * x + q - 1)
+
+
+def test_satisfaction_at_the_contrast_is_what_pandas_counts(contrasted):
+    from crmlib import satisfaction
+
+    options, found = CONTRASTS["17_satisfaction"], contrasted("17_satisfaction")
+    survey = satisfaction.simulated_survey(np.random.default_rng(options["seed"]), customers=options["customers"])
+    table = survey.cases.dropna(subset="satisfaction").merge(survey.orders, on="customer_id", how="left")
+    month = pd.Timedelta(days=options["days"])
+    table = table[table["resolved_at"] + month <= pd.Timestamp("2025-09-01")]
+    back = (table["ordered_at"] - table["resolved_at"] <= month).groupby(table["satisfaction"]).mean()
+    finding = found["very_satisfied_minus_satisfied_return"]
+    assert finding.value == pytest.approx(back[5] - back[4], rel=1e-4)
+    assert ("to be satisfied is not enough" in finding.sentence) == (finding.low > 0)
+    assert found["very_satisfied_share"].value == pytest.approx((table["satisfaction"] == 5).mean(), rel=1e-4)

@@ -32,7 +32,15 @@ class Exercise:
 _REGISTERED: dict[str, Exercise] = {}
 
 #: Module of `crmlib.exercises` by the number of its notebook.
-_TOPICS = {"01": "attribution", "02": "cohorts", "03": "loyalty", "04": "profitability", "05": "rfm", "06": "clv"}
+_TOPICS = {
+    "01": "attribution",
+    "02": "cohorts",
+    "03": "loyalty",
+    "04": "profitability",
+    "05": "rfm",
+    "06": "clv",
+    "17": "satisfaction",
+}
 
 
 def exercise(
