@@ -17,7 +17,7 @@ JOBS ?= 2
 NBVAL = --nbval --nbval-current-env --nbval-cell-timeout=300 --nbval-kernel-startup-timeout=120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev venv reports test bench lab data notebooks new lock lint clean
+.PHONY: help setup setup-dev venv reports test bench published lab data notebooks new lock lint clean
 .SUFFIXES:
 
 help: ## list what can be made
@@ -39,6 +39,9 @@ test: setup-dev data ## set everything up and run all tests (TESTS=tests/test_fr
 
 bench: setup-dev data ## this package against its peers in one run (ARGS=retention for one)
 	@$(PY) -m benchmarks $(ARGS)
+
+published: setup-dev data ## published numbers beside our own, and their page in reports/ (ARGS=KEY for one)
+	@$(PY) -m published $(ARGS)
 
 lab: setup data ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(ARGS)
