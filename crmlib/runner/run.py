@@ -108,15 +108,14 @@ def fewest_customers(report: Report) -> int:
         return report.min_customers
     if report.recipient:
         return NAMED
-    from crmlib.data import sources
+    from crmlib.data.catalogue import SOURCES
 
-    open_data = {known.source.name for known in sources()}
     named = [
         value
         for name, value in report.parameters.items()
         if (name == "source" or name.endswith("_source")) and value != ""
     ]
-    return 1 if named and all(value in open_data for value in named) else PUBLISHED
+    return 1 if named and all(value in SOURCES for value in named) else PUBLISHED
 
 
 def stored_findings(notebook: Any) -> Findings:
