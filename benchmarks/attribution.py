@@ -54,8 +54,9 @@ def results() -> list[Result]:
     large()
     held = coverage()
     print(held.to_string(float_format="{:.4f}".format))
-    if not held["low"].between(0.93, 0.97).all() or not held["high"].between(0.93, 0.97).all():
-        raise SystemExit("a channel's coverage lies outside 93 to 97 %")
+    beyond = (held["coverage"] - 0.95).abs() - 2 * held["monte_carlo_error"] > 0.02
+    if beyond.any():
+        raise SystemExit(f"coverage lies outside 93 to 97 % by more than chance: {held[beyond]}")
     return against_peer()
 
 
@@ -92,19 +93,21 @@ def large(number: int = MANY) -> None:
 
 
 def coverage(seeds: int = SEEDS, jobs: int = 2) -> pd.DataFrame:
-    """How often the 95 % interval of a share holds the population's, by rule: the worst and the best channel.
+    """How often the 95 % interval of a share holds the population's, by rule and channel.
 
-    The population is a known mixture of paths; each seed draws journeys from it. Only draws in which a channel
-    has at least 30 converting journeys count for it, and only channels of which nine in ten draws have.
+    The population is a known mixture of paths; each seed draws journeys from it. Channels are those that had at
+    least 30 converting journeys in every draw: to count only such draws of a rarer one would choose its luckiest.
     """
     context = multiprocessing.get_context("forkserver")
     with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
         drawn = list(pool.map(_held, range(FIRST_SEED, FIRST_SEED + seeds), chunksize=20))
     rows = pd.concat(drawn).dropna(subset=["held"])
-    by_channel = rows.groupby(["rule", "channel"])["held"].agg(["mean", "size"])
-    usual = by_channel[by_channel["size"] >= 0.9 * seeds].groupby("rule")
-    table = usual["mean"].agg(low="min", mean="mean", high="max", channels="size")
-    return table.assign(monte_carlo_error=np.sqrt(0.95 * 0.05 / seeds), seeds=seeds)
+    table = rows.groupby(["rule", "channel"]).agg(
+        coverage=("held", "mean"), converting=("converting", "mean"), seeds=("held", "size")
+    )
+    table = table[table["seeds"] == seeds]
+    held = table["coverage"]
+    return table.assign(monte_carlo_error=np.sqrt(held * (1 - held) / seeds))
 
 
 @functools.cache
@@ -131,7 +134,8 @@ def _held(seed: int) -> pd.DataFrame:
         table = attribution.credit_intervals(touches, sample, rule=rule, replicates=REPLICATES, rng=rng)
         exact = table["channel"].map(truth)
         held = table["share_low"].le(exact) & table["share_high"].ge(exact)
-        tables.append(pd.DataFrame({"rule": rule, "channel": table["channel"], "held": held.where(~table["too_few"])}))
+        held = held.astype(float).where(~table["too_few"])
+        tables.append(table[["channel", "converting"]].assign(rule=rule, held=held))
     return pd.concat(tables)
 
 

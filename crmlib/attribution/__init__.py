@@ -23,6 +23,7 @@ from crmlib.attribution.hazard import touch_effects
 from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_rule, has_costs
 from crmlib.attribution.order import order_choice
 from crmlib.attribution.positional import Rule
+from crmlib.attribution.response import ResponseCurves, best_budget, response_curves
 from crmlib.attribution.rules import (
     first_touch,
     last_non_direct,
@@ -41,8 +42,10 @@ from crmlib.attribution.truth import holdout_effect, misplaced_budget, rule_bias
 
 __all__ = [
     "CreditSample",
+    "ResponseCurves",
     "Rule",
     "acquisition_costs",
+    "best_budget",
     "channel_costs",
     "conclusions",
     "conversion_times",
@@ -70,6 +73,7 @@ __all__ = [
     "person_period",
     "position_based",
     "removal_effects",
+    "response_curves",
     "rule_bias",
     "selected_markov",
     "shapley",
