@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from crmlib.runner.progress import Lines
@@ -102,4 +103,95 @@ def test_formulas_have_a_size_and_the_text_colour(reports, browser):
     assert len(drawings) == 3
     assert all(5 < drawing.bounding_box()["height"] < 200 for drawing in drawings)
     assert page.evaluate("getComputedStyle(document.querySelector('.formula path')).fill") == "rgb(226, 230, 236)"
+    page.close()
+
+
+RUN = "document.title='ran'"
+PAYLOADS = [
+    f"<script>{RUN}</script>",
+    f"<img src=x onerror={RUN}>",
+    f"<svg onload={RUN}><script>{RUN}</script></svg>",
+    f"<svg><animate onbegin={RUN} attributeName=x dur=1s>",
+    f'<iframe srcdoc="<script>top.{RUN}</script>"></iframe>',
+    f"<details open ontoggle={RUN}>a</details>",
+    f"<body onload={RUN}>",
+    f"<input autofocus onfocus={RUN}>",
+    f"<video><source onerror={RUN}></video>",
+    f"<math><mtext><table><mglyph><style><img src=x onerror={RUN}>",
+    f'<noscript><p title="</noscript><img src=x onerror={RUN}>">',
+    f"</style></title></textarea><script>{RUN}</script>",
+    f'<a href="javascript:{RUN}" autofocus>a</a>',
+    f'<object data="data:text/html,<script>top.{RUN}</script>"></object>',
+    '<meta http-equiv=refresh content="0;url=https://example.com/">',
+    f"\"'><img src=x onerror={RUN}>",
+]
+SHOW = """
+import pandas as pd
+from IPython.display import HTML, Latex, Markdown, display
+from crmlib.findings import Finding, Findings
+
+for payload in PAYLOADS:
+    print(payload)
+    display(payload)
+    display(HTML(payload))
+    display(Markdown(payload + "\\n\\n```mermaid\\ngraph TD; A[\\"" + payload + "\\"]\\n```"))
+    display(Latex(payload))
+    display(HTML(f"<svg>{payload}</svg>"))
+    frame = pd.DataFrame({payload: [payload], "n": [1]})
+    display(frame)
+    display(frame.style.format(escape=None).set_caption(payload))
+    display({"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'>" + payload + "</svg>"}, raw=True)
+    display({"image/png": "iVBORw0KGgo=", "text/plain": "x"}, raw=True, metadata={"image/png": {"alt": payload}})
+"""
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """Pages of a notebook whose every output, name, title, heading and parameter attacks."""
+    root = tmp_path_factory.mktemp("attacked")
+    (root / "notebooks").mkdir()
+    label = PAYLOADS[1]
+    cells = [
+        nbformat.v4.new_markdown_cell("# " + " ".join(PAYLOADS)),
+        nbformat.v4.new_code_cell('label: str = ""  # <script>a</script>', metadata={"tags": ["parameters"]}),
+        *(nbformat.v4.new_markdown_cell(f"## {payload}\n\n{payload}\n\n- {payload}") for payload in PAYLOADS),
+        nbformat.v4.new_code_cell(f"PAYLOADS = {PAYLOADS!r}" + SHOW),
+        nbformat.v4.new_code_cell(
+            'Findings([Finding("a", payload, payload, payload + "."), Finding("b", 1.5, payload, payload + ".")])',
+            metadata={"tags": ["findings"]},
+        ),
+    ]
+    name = f"<img src=x onerror={RUN}>.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / name)
+    (root / "reports.yml").write_text(
+        f'reports:\n  attack:\n    notebook: "notebooks/{name}"\n    title: "{label}"\n'
+        f'    parameters: {{label: "{label}"}}\n    min_customers: 1\n'
+    )
+    (record,) = run_reports(root, requests(root), Lines(io.StringIO()))
+    assert record["outcome"] == "good", record["message"]
+    return root / "reports"
+
+
+@pytest.mark.parametrize("name", ["latest/attack/report.html", "index.html"])
+def test_no_payload_runs_or_asks_in_any_kind_of_output(attacked, browser, name):
+    assert len(PAYLOADS) >= 12
+    page = browser.new_page()
+    asked, complaints = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    address = (attacked / name).as_uri()
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    for fold in page.locator("summary").all():
+        if fold.is_visible():
+            fold.click()
+    page.wait_for_load_state("networkidle")
+    assert [url for url in asked if url != address and not url.startswith("data:image/")] == []
+    assert complaints == []
+    assert page.title() != "ran"
+    assert page.url == address
+    live = "script, iframe, object, embed, form, input, base, link, video, main svg:not(.formula svg)"
+    assert page.locator(live).count() == 0
+    handlers = "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames()).filter(n => n.startsWith('on'))"
+    assert page.evaluate(handlers) == []
     page.close()
