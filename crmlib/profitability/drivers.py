@@ -16,6 +16,7 @@ from crmlib.frames import as_date, day_number, wrap
 Day = str | datetime.date | None
 
 _ORDERS, _RETURNS, _REFUNDS = "[orders]", "[returns]", "[refunds]"
+_ROWS = "[rows]"  # an aggregate needs a column
 _MONTHS, _ACQUIRED = "[months]", "[acquired]"
 _DAYS_A_MONTH = 30
 
@@ -148,11 +149,21 @@ def collected(tables: Mapping[str, Any], sums: Mapping[str, Count], *, since: Da
         day = _instant(table, _schema(tables[table])) if back else None
         rows = _rows(tables, table, [count.column for count in own.values()], None if back else first, last, day)
         values = {name: _value(count, first, last, day).cast(nw.Float64) for name, count in own.items()}
-        zeros = {name: nw.lit(0.0) for name in sums if name not in own}
-        parts.append(rows.select("customer_id", **values, **zeros).select("customer_id", *sums))
-    stacked = nw.concat(parts, how="vertical") if len(parts) > 1 else parts[0]
-    grouped = stacked.with_columns(rows=nw.lit(1.0)) if not sums else stacked  # an aggregate needs a column
-    return grouped.group_by("customer_id").agg(*(nw.col(name).sum() for name in sums or ["rows"]))
+        parts.append(_summed(rows.select("customer_id", **(values or {_ROWS: nw.lit(1.0)}))))
+    # Each table is added up on its own columns first, so that few and narrow rows are stacked.
+    zero = nw.lit(0.0)
+    names = [*sums] or [_ROWS]
+    filled = []
+    for part in parts:
+        there = set(part.collect_schema().names())
+        filled.append(part.select("customer_id", *(nw.col(n) if n in there else zero.alias(n) for n in names)))
+    return _summed(nw.concat(filled, how="vertical")) if len(filled) > 1 else filled[0]
+
+
+def _summed(rows: Any) -> Any:
+    """One row a customer with the sum of each other column."""
+    names = [name for name in rows.collect_schema().names() if name != "customer_id"]
+    return rows.group_by("customer_id").agg(*(nw.col(name).sum() for name in names))
 
 
 def in_order(table: Any) -> Any:
