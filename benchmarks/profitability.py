@@ -139,7 +139,8 @@ def _write_tables(folder: Path, lines: int) -> None:
     for name, source in tables.items():
         # A process of its own: what DuckDB holds on to would count as memory of what follows.
         command = f"copy ({source}) to '{folder}/{name}.parquet'"
-        subprocess.run(python("-c", "import duckdb, sys; duckdb.sql(sys.argv[1])", command), check=True)
+        quiet = "duckdb.sql('set enable_progress_bar = false')"
+        subprocess.run(python("-c", f"import duckdb, sys; {quiet}; duckdb.sql(sys.argv[1])", command), check=True)
 
 
 def main(arguments: Sequence[str]) -> None:
