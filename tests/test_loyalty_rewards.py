@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -86,6 +87,38 @@ def test_intervals_of_the_return_cover():
         truth = margin / found.loc["reward_cost", "value"] - 1
         inside.append(found.loc["return", "low"] <= truth <= found.loc["return", "high"])
     assert abs(np.mean(inside) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 30)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (1.0, 0.2, "the programme earns its rewards back at the shop"),
+        (-0.8, 0.2, "the programme does not earn its rewards back"),
+        (0.1, 0.2, "cannot be told"),
+    ],
+)
+def test_the_return_takes_its_words_from_the_interval(value, error, words):
+    names = ["caused_sales", "caused_margin", "reward_cost", "net", "return"]
+    paid = pd.DataFrame({"quantity": names, "value": [10, 3, 2, 1, value]})
+    paid = paid.assign(low=paid["value"] - 2 * error, high=paid["value"] + 2 * error)
+    told = {"currency": "USD", "margin_rate": 0.3, "firm": "the shop"}
+    finding = loyalty.conclusions.returns(paid, **told)
+    assert words in finding.sentence
+    assert "rewards of USD 2.00" in finding.sentence
+    assert finding.value == value
+    paid.iloc[-1, 1:] = np.nan
+    assert "Rewards cost nothing" in loyalty.conclusions.returns(paid, **told).sentence
+    assert "is not known" in loyalty.conclusions.returns(None, **told).sentence
+
+
+def test_a_source_without_reward_cost_has_no_return():
+    firm = data.simulate(np.random.default_rng(1), customers=10_000, tables=loyalty.NEEDED)
+    panel = loyalty.programme_panel(firm)
+    found = loyalty.source_return(firm, panel, margin_rate=0.3)
+    same = loyalty.programme_return(panel, firm["memberships"], as_of=firm.as_of, margin_rate=0.3)
+    pd.testing.assert_frame_equal(found, same)
+    bare = dataclasses.replace(firm, frames={"memberships": firm["memberships"].drop(columns="reward_cost")})
+    assert loyalty.source_return(bare, panel, margin_rate=0.3) is None
 
 
 # -- points pressure ---------------------------------------------------------------------------

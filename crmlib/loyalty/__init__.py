@@ -21,7 +21,7 @@ from crmlib.loyalty.concentration import concentration, gini, lorenz_curve, top_
 from crmlib.loyalty.matching import adjusted_comparisons, covariate_balance
 from crmlib.loyalty.moderation import buyer_moderation, heavy_buyer_stability
 from crmlib.loyalty.programme import ProgrammeEffect, naive_difference, programme_comparisons, programme_effect
-from crmlib.loyalty.returns import programme_return
+from crmlib.loyalty.returns import programme_return, source_return
 from crmlib.loyalty.rewards import PointsPressure, card_progress, points_pressure, simulated_cards
 from crmlib.loyalty.switching import brand_purchases, lock_in, switching_matrix
 from crmlib.loyalty.tables import membership_panel, panel_start, window_totals
@@ -55,6 +55,7 @@ __all__ = [
     "programme_return",
     "share_by_window",
     "simulated_cards",
+    "source_return",
     "switching_matrix",
     "top_share",
     "true_effect",

@@ -130,13 +130,20 @@ def moderation(stability: pd.DataFrame, *, days: int, part: float, source: str, 
 
 
 def programme(
-    found: ProgrammeEffect, comparisons: pd.DataFrame, *, currency: str, margin_rate: float, firm: str
+    found: ProgrammeEffect,
+    comparisons: pd.DataFrame,
+    *,
+    paid: pd.DataFrame | None = None,
+    currency: str,
+    margin_rate: float,
+    firm: str,
 ) -> list[Finding]:
-    """All findings on the programme's effect on the amount: `effect`, `break_even`, `selection`, `pretrend`."""
+    """All on the programme's effect on the amount: `effect`, `break_even`, `returns`, `selection`, `pretrend`."""
     told = {"currency": currency, "firm": firm}
     return [
         effect(found, comparisons, outcome="amount", **told),
         break_even(found, margin_rate=margin_rate, **told),
+        returns(paid, margin_rate=margin_rate, level=found.level, **told),
         selection(comparisons, outcome="amount", level=found.level, **told),
         pretrend(found, firm=firm),
     ]
@@ -207,6 +214,36 @@ def break_even(found: ProgrammeEffect, *, currency: str, margin_rate: float, fir
             f"cost less than {money(row['effect'], currency)}{interval} per member and 30 days."
         )
     return _ranged(key, currency, sentence, row, found.level, "effect")
+
+
+def returns(paid: pd.DataFrame | None, *, currency: str, margin_rate: float, firm: str, level: float = 0.95) -> Finding:
+    """What the programme returns on its rewards, at an assumed margin.
+
+    Parameters
+    ----------
+    paid : pandas.DataFrame or None
+        `programme_return`; None where the cost of rewards is not known.
+    """
+    key = "return_on_rewards"
+    if paid is None:
+        return Finding(key, None, "", f"What rewards cost at {firm} is not known, so neither is the return on them.")
+    row, cost, margin = (_named(paid, name) for name in ("return", "reward_cost", "caused_margin"))
+    if np.isnan(row["value"]):
+        return Finding(key, None, "", f"Rewards cost nothing at {firm}, so there is no return on them.")
+    wording = verdict(
+        row["low"],
+        row["high"],
+        above="the programme earns its rewards back",
+        below="the programme does not earn its rewards back",
+        same="whether the programme earns its rewards back cannot be told",
+    )
+    sentence = (
+        f"At an assumed margin of {percent(margin_rate, 0)} {wording} at {firm}: rewards of "
+        f"{money(cost['value'], currency)} per member and 30 days, a caused margin of "
+        f"{money(margin['value'], currency)}, a return of {row['value']:+.2f} on each unit spent"
+        f"{between(row['low'], row['high'], lambda x: f'{x:+.2f}', level)}, running costs not counted."
+    )
+    return _ranged(key, "", sentence, row, level)
 
 
 def truth(

@@ -62,6 +62,9 @@ def adjusted_comparisons(
     joining. Assumes that whoever has the same covariates would have bought the same without the programme
     (no selection on what is not seen) and that for every member there are controls like them (overlap).
     The first cannot be tested, and with heavy buyers joining it fails: see the bias in `assumption_sweep`.
+    Over 400 simulated firms in which anybody joins, the 95 % intervals for orders held the truth in 96 % by
+    either method (Monte Carlo error 1 point); for amounts, whose tail is heavy, weighting in 95 % and matching in
+    92 %: the nearest to a heavy spender still spend less. Where heavy buyers join, neither holds it.
 
     Parameters
     ----------

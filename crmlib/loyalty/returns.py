@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from crmlib.data import Tables
+
 
 def programme_return(
     panel: Any,
@@ -94,6 +96,26 @@ def programme_return(
         rows["return"] = [ratio, error, ratio + low, ratio + high]
     made = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "standard_error", "low", "high"])
     return made.rename_axis("quantity").reset_index()
+
+
+def source_return(tables: Tables, panel: Any, *, margin_rate: float, level: float = 0.95) -> pd.DataFrame | None:
+    """Array: `programme_return` of a source with memberships; None where it does not hold reward_cost.
+
+    Parameters
+    ----------
+    tables : Tables
+        With memberships.
+    panel : any frame
+        Its `programme_panel`.
+    margin_rate, level
+        As in `programme_return`.
+    """
+    import narwhals.stable.v2 as nw
+
+    members = tables["memberships"]
+    if "reward_cost" not in nw.from_native(members).collect_schema().names():
+        return None
+    return programme_return(panel, members, as_of=tables.last_day(), margin_rate=margin_rate, level=level)
 
 
 def _cost_rate(table: pd.DataFrame, memberships: Any, as_of: Any, per_days: float) -> np.ndarray:

@@ -80,9 +80,10 @@ def groups(table: pd.DataFrame) -> Finding:
     gap = first["very_satisfied"] - last["very_satisfied"]
     top, low, back = ((first[name], last[name]) for name in ("very_satisfied", "disappointed", "returned"))
     sentence = (
-        f"By {first['group']} {percent(top[0])} are very satisfied, {100 * gap:.1f} points more than by {last['group']}, "
-        f"and {percent(low[0])} disappointed against {percent(low[1])}; the mean grades are {first['mean_grade']:.2f} "
-        f"and {last['mean_grade']:.2f}, and {percent(back[0])} and {percent(back[1])} come back."
+        f"By {first['group']} {percent(top[0])} are very satisfied, {100 * gap:.1f} points more than by "
+        f"{last['group']}, and {percent(low[0])} disappointed against {percent(low[1])}; the mean grades are "
+        f"{first['mean_grade']:.2f} and {last['mean_grade']:.2f}, and {percent(back[0])} and {percent(back[1])} "
+        "come back."
     )
     return Finding("largest_gap_very_satisfied", gap, "share", sentence)
 
