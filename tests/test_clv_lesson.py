@@ -65,6 +65,19 @@ def test_unknown_model_is_named(history):
         clv.customer_models(history, ["BG"])
 
 
+def test_customers_who_hardly_ever_leave_have_intervals_without_discount(models):
+    """With a chance to leave near 0 some never do; by hand: Poisson orders of a gamma rate, worth 10 each."""
+    fit = models.purchases["BG/NBD"].model
+    fit = fit._results(fit.free([2.0, 4.0, 1e-4, 20.0]), np.eye(4) * 1e-12)
+    one = pd.DataFrame({"frequency": [5] * 200, "recency": [9.9] * 200, "age": [10.0] * 200})
+    terms = {"discount_rate": 0.0, "horizon": 8.0, "draws": 4_000}
+    found = clv.base_value(fit, 10.0, one, **terms, rng=np.random.default_rng(1))
+    # rate Gamma(2 + 5, 4 + 10): mean 0.5 a week; 8 weeks: mean 4, variance 4 + 64 * 7 / 196
+    assert found["value"] == pytest.approx(200 * 40, rel=1e-3)
+    assert found["process_error"] == pytest.approx(10 * np.sqrt(200 * (4 + 64 * 7 / 196)), rel=0.05)
+    assert found["low"] < found["value"] < found["high"]
+
+
 # -- what follows from value -------------------------------------------------------------------
 
 

@@ -85,7 +85,10 @@ def _spend(base: Valuation, posterior: tuple[Floats, ...], x: Floats, draws: int
         faded, mean = np.ones_like(end), future.rate * end
     worth = (1 + faded) / 2
     number = rng.poisson(np.minimum(mean / worth, 1e15)).astype(float)
-    last = np.exp(-delta * future.leaving) * (future.leaving <= horizon) if future.last else np.zeros_like(end)
+    leaves = (future.leaving <= horizon) & future.last & np.isfinite(future.leaving)
+    last = np.where(
+        leaves, np.exp(-delta * np.where(leaves, future.leaving, 0.0)), 0.0
+    )  # 0 times infinity is no number
     if not base.modelled:
         return worth * number + last
     p, q, _ = base.spend.params
