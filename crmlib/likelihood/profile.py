@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 #: An end further away than this, on the log scale, counts as infinite: a factor of 8,000.
 FAR = 9.0
+#: Information below this is taken for it when the other parameters are scaled: steps of 10, on the log scale.
+_LEAST = 1e-2
 
 
 def profile_ends(
@@ -31,7 +33,7 @@ def profile_ends(
     allowed = model.totals(free)[0] - chi2.ppf(level, 1) / 2
     # steps of about a standard error, where it has one
     spread = 1 / np.sqrt(max(information[at, at], 1e-2))
-    low, high = (_end(_Profile(model, free, at), free[at], side, spread, allowed) for side in (-1.0, 1.0))
+    low, high = (_end(_Profile(model, free, information, at), free[at], side, spread, allowed) for side in (-1.0, 1.0))
     return low, high
 
 
@@ -45,42 +47,44 @@ def _end(profile: Callable[[float], float], found: float, side: float, step: flo
         inner, step = inner + step, 1.5 * step
         if inner >= FAR:
             return side * float(np.inf)
-    away = brentq(lambda far: profile(found + side * far) - allowed, inner, inner + step, xtol=1e-5)
+    away = brentq(lambda far: profile(found + side * far) - allowed, inner, inner + step, xtol=1e-4)
     return float(found + side * away)
 
 
 class _Profile:
-    """Highest log-likelihood with one parameter held, each search from where the last one ended."""
+    """Highest log-likelihood with one parameter held, each search from where the last one ended.
 
-    def __init__(self, model: LikelihoodModel, free: Floats, at: int) -> None:
+    The others are searched in units of what the data say of them, which takes few steps also along a ridge.
+    """
+
+    def __init__(self, model: LikelihoodModel, free: Floats, information: Floats, at: int) -> None:
         self.model, self.at = model, at
         self.others = np.arange(len(free)) != at
-        self.last = free.copy()
-        self.first = free.copy()
+        self.first, self.last = free[self.others], free[self.others]
+        values, vectors = np.linalg.eigh(information[np.ix_(self.others, self.others)])
+        self.units = vectors / np.sqrt(np.maximum(values, _LEAST))
 
     def __call__(self, held: float) -> float:
         from scipy.optimize import minimize
 
-        def loss(others: Floats) -> tuple[float, Floats]:
-            value, score = self.model.totals(self._whole(others, held))
-            if not (np.isfinite(value) and np.all(np.isfinite(score))):  # too far out for the arithmetic
-                return 1e6, np.zeros(int(self.others.sum()))
-            return -value / self.model.nobs, -score[self.others] / self.model.nobs
+        start = self.last
 
-        if not self.others.any():
+        def loss(steps: Floats) -> tuple[float, Floats]:
+            others = start + self.units @ steps
+            inner = np.clip(others, self.first - 1.5 * FAR, self.first + 1.5 * FAR)
+            value, score = self.model.totals(self._whole(inner, held))
+            if not (np.isfinite(value) and np.all(np.isfinite(score))):  # too far out for the arithmetic
+                return 1e300, np.zeros(len(steps))
+            away = others - inner  # a slope back
+            slope = np.where(away == 0, -score[self.others], 2e3 * away)
+            return 1e3 * float(away @ away) - value, self.units.T @ slope
+
+        if not len(start):
             return self.model.totals(np.array([held]))[0]
-        around = self.first[self.others]
         with np.errstate(all="ignore"):
-            end = minimize(
-                loss,
-                self.last[self.others],
-                jac=True,
-                method="L-BFGS-B",
-                bounds=list(zip(around - 1.5 * FAR, around + 1.5 * FAR, strict=True)),
-                options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9},
-            )
-        self.last = self._whole(end.x, held)
-        return float(-end.fun * self.model.nobs)
+            end = minimize(loss, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-3, "maxiter": 200})
+        self.last = start + self.units @ end.x
+        return -float(end.fun)
 
     def _whole(self, others: Floats, held: float) -> Floats:
         whole = np.empty(len(self.others))

@@ -26,7 +26,7 @@ from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import require_level
 from crmlib.likelihood import LikelihoodModel, LikelihoodResults
 from crmlib.models.histories import Histories, histories
-from crmlib.models.quadrature import beta_nodes, unit_nodes
+from crmlib.models.quadrature import beta_rule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,8 +216,8 @@ class BetaGeoBetaBinomialResults(LikelihoodResults):
 
         def value(free: Floats) -> Floats:
             a, b, c, d = _posterior(self.model.natural(free), given)
-            leave = beta_nodes(c, d)
-            total = ((1 - leave) / (rate + leave)) @ unit_nodes()[2]
+            leave, weights = beta_rule(c, d)
+            total = ((1 - leave) / (rate + leave) * weights).sum(axis=-1)
             return np.asarray(self._alive(given, free) * a / (a + b) * total)
 
         return value

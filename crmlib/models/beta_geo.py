@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crmlib.models.counts import Counts
-from crmlib.models.quadrature import beta_nodes, gamma_nodes, unit_nodes
+from crmlib.models.quadrature import beta_rule, gamma_nodes, unit_nodes
 from crmlib.models.transactions import Futures, TransactionModel
 
 Floats = NDArray[np.float64]
@@ -103,11 +103,11 @@ class BetaGeoNBD(TransactionModel):
         from scipy.special import exprel
 
         r, alpha = (part[..., None] for part in posterior[:2])
-        p, (_, _, weights) = beta_nodes(*posterior[2:]), unit_nodes()
+        p, weights = beta_rule(*posterior[2:])
         z = p * time / alpha
         step = np.log1p(z)
         ratio = np.where(z > 1e-300, step / np.where(z > 1e-300, z, 1.0), 1.0)
-        return np.asarray((r * ratio * exprel(-r * step)) @ weights * time / posterior[1])
+        return np.asarray((r * ratio * exprel(-r * step) * weights).sum(axis=-1) * time / posterior[1])
 
     @staticmethod
     def count_exceeded(posterior: tuple[Floats, ...], time: Any, count: int) -> Floats:
@@ -123,15 +123,16 @@ class BetaGeoNBD(TransactionModel):
         from scipy.special import exprel
 
         r, alpha, a, b = posterior
-        weights = unit_nodes()[2]
+        over_rate = unit_nodes()[2]
         value = np.empty(r.shape)
         for start in range(0, len(r), _BLOCK):
             part = slice(start, start + _BLOCK)
             own = gamma_nodes(r[part])[:, :, None] / alpha[part, None, None]
-            total = rate + own * beta_nodes(a[part], b[part])[:, None, :]
+            p, over_p = beta_rule(a[part], b[part])
+            total = rate + own * p[:, None, :]
             with np.errstate(divide="ignore"):
                 each = own / total if np.isinf(horizon) else own * horizon * exprel(-total * horizon)
-            value[part] = (each @ weights) @ weights
+            value[part] = np.einsum("irp,ip,r->i", each, over_p, over_rate, optimize=["einsum_path", (0, 1), (0, 1)])
         return value
 
     @staticmethod
