@@ -182,7 +182,7 @@ FAILURES = [
         "from crmlib.errors import DataError",
     ),
     ("exits.ipynb", "failed", 1, "SystemExit", "import sys"),
-    ("quits.ipynb", "failed", 1, "did not run to its end", "exit()"),
+    ("quits.ipynb", "kernel died", 6, "the kernel ended", "exit()"),
     ("hangs.ipynb", "timeout", 5, "longer than 1 s", "import time"),
     ("kills_kernel.ipynb", "kernel died", 6, "the kernel ended", "import os"),
 ]

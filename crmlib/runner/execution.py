@@ -40,6 +40,7 @@ _BAD_DATA = ("SourceError", "DataError", "MissingColumnsError", "ContractError",
 
 _SOCKET_PATH_LIMIT = 100  # of 107 characters; a kernel's sockets end in kernel-<36>-ipc-<n>
 _START_TIMEOUT = 120
+_KERNEL_ENDED = "the kernel ended before the notebook did (exit(), killed, out of memory, or os._exit)"
 _LONGEST = 500  # characters of a message
 _IOPUB_TIMEOUT = 60
 _STOPPED = "the runner was told to stop"
@@ -193,7 +194,9 @@ def _drive(
     from papermill.engines import NBClientEngine
 
     def started(cell: Any, cell_index: int) -> None:
-        account.cell, account.group = cell_index, _group(kernel)
+        account.group = _group(kernel)
+        if account.outcome == "good":  # the cell that ended the kernel stays the one to name
+            account.cell = cell_index
         account.kernel = "warm" if getattr(kernel.provisioner, "forked", False) else "cold"
         note_memory()
         if stopping():
@@ -206,8 +209,10 @@ def _drive(
     def executed(cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
         note_memory()
         content = execute_reply["content"]
-        leaves = any(payload.get("source") == "ask_exit" for payload in content.get("payload", []))
-        if content["status"] == "ok" and not leaves:  # exit() and quit() answer ok, and ask to end
+        # exit() and quit() answer ok, then the kernel ends: told the same whichever is seen first
+        if any(payload.get("source") == "ask_exit" for payload in content.get("payload", [])):
+            account.outcome, account.message = "kernel died", _KERNEL_ENDED
+        elif content["status"] == "ok":
             account.ended.add(cell_index)
 
     class Engine(NBClientEngine):  # type: ignore[misc]
@@ -245,11 +250,7 @@ def _judge(notebook: Any, account: Account) -> None:
         account.outcome, account.cell = "failed", index
         if errors and errors[0].get("ename") in _BAD_DATA:
             account.outcome = "bad data"
-        account.message = (
-            _headline(errors[0])
-            if errors
-            else "the cell did not run to its end (skipped, or it asked the kernel to exit)"
-        )
+        account.message = _headline(errors[0]) if errors else "the cell did not run to its end"
     for cell in notebook.cells:
         if cell.cell_type != "code":
             cell.metadata.pop("papermill", None)
@@ -275,8 +276,7 @@ def _explain(account: Account, error: BaseException, cell_timeout: int) -> None:
         account.outcome = "timeout"
         account.message = f"the cell took longer than {cell_timeout} s; raise --cell-timeout"
     elif isinstance(error, DeadKernelError) or "Kernel died" in str(error):
-        account.outcome = "kernel died"
-        account.message = "the kernel ended before the cell did (killed, out of memory, or os._exit)"
+        account.outcome, account.message = "kernel died", _KERNEL_ENDED
     elif isinstance(error, Exception):
         account.outcome = "failed"
         account.message = _shortened(" ".join(f"{type(error).__name__}: {error}".split()))
