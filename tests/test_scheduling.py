@@ -66,7 +66,9 @@ def project(tmp_path):
     (root / "reports.yml").write_text("reports:\n  report: {notebook: notebooks/report.ipynb}\n")
     script = root / ".venv" / "bin" / "crm"
     script.parent.mkdir(parents=True)
-    script.write_text(f"#!{sys.executable}\nfrom crmlib.cli import main\nmain()\n")
+    # through sh, since a first line cannot name an interpreter in a folder with spaces
+    program = "import sys; sys.argv[0] = 'crm'; from crmlib.cli import main; main()"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{program}" "$@"\n')
     script.chmod(0o755)
     return root
 
