@@ -12,7 +12,11 @@ from benchmarks.measuring import show
 
 def main() -> None:
     """Every module of this folder that has `results`."""
-    names = sys.argv[1:] or [item.name for item in pkgutil.iter_modules(benchmarks.__path__)]
+    present = [item.name for item in pkgutil.iter_modules(benchmarks.__path__)]
+    names = sys.argv[1:] or present
+    unknown = [name for name in names if name not in present]
+    if unknown:
+        sys.exit(f"error: there is no benchmark {', '.join(unknown)}; choose from {', '.join(present)}")
     found = []
     for name in names:
         module = importlib.import_module(f"benchmarks.{name}") if name != "__main__" else None
