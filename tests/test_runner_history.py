@@ -98,7 +98,7 @@ def test_a_change_within_its_error_is_not_flagged_and_a_larger_one_is(root):
     after = record(2, share(0.55, 0.45, 0.65), share(0.55, 0.54, 0.56, "tight"), share(0.9, None, None, "bare"))
     found = {move.key: move for move in history.differences(root, before, after)}
     assert {key: move.moved for key, move in found.items()} == {"kept": False, "tight": True, "bare": False}
-    assert found["tight"].line == "tight: 50 % → 55 % (+5 percentage points)"
+    assert found["tight"].line == "tight: 50.0 % → 55.0 % (+5.0 percentage points)"
     assert found["bare"].note == "no error stated"
 
 
@@ -168,8 +168,17 @@ def test_units_new_lost_and_worded_findings_are_not_compared(root):
     [
         (0.4321, "share", "43.2 %"),
         (106.084, "USD", "USD 106.08"),
-        (1234567.0, "EUR", "EUR 1,234,567"),
+        (0.075265, "share", "7.5 %"),
+        (0.00012345, "share", "0.012 %"),
+        (-0.143, "of the purchases made", "−14.3 % of the purchases made"),
+        (-3.4746, "TWD", "−TWD 3.47"),
+        (56766.0, "USD", "USD 56,766"),
+        (565790.0, "USD", "USD 565.8k"),  # stored to 5 digits, so the sixth is not known
+        (999960.0, "USD", "USD 1m"),
+        (1234567.0, "EUR", "EUR 1.235m"),
+        (2.1e9, "EUR", "EUR 2.1bn"),
         (23570, "customers", "23,570 customers"),
+        (1469307, "lines", "1.469m lines"),
         (0.01234, "", "0.0123"),
         (True, "", "yes"),
         (None, "share", "none"),
@@ -244,15 +253,15 @@ def test_shelf_and_commands_say_what_moved(root):
     )
     page = write_shelf(root).read_text().replace("\N{NO-BREAK SPACE}", " ")
     assert "Moved beyond its error since the run of 2026-01-01 06:00 UTC" in page
-    assert "<li>kept: 50 % → 60 % (+10 percentage points)</li>" in page
+    assert "<li>kept: 50.0 % → 60.0 % (+10.0 percentage points)</li>" in page
     assert "late:" not in page
     lines = said("history", "report").splitlines()
     assert "report: failed in 2 s" in lines[1]
-    assert lines[2:] == ["  ValueError: no", lines[3], "  kept: 50 % → 60 % (+10 percentage points)"]
+    assert lines[2:] == ["  ValueError: no", lines[3], "  kept: 50.0 % → 60.0 % (+10.0 percentage points)"]
     shown = said("diff", "20260101", "20260103").splitlines()
     assert shown == [
-        "* kept: 50 % → 60 % (+10 percentage points)",
-        "  late: 20 % → 21 % (+1 percentage points)",
+        "* kept: 50.0 % → 60.0 % (+10.0 percentage points)",
+        "  late: 20.0 % → 21.0 % (+1.0 percentage points)",
         "1 of 2 findings moved beyond their error",
     ]
     put(root, record(4, share(0.6, 0.59, 0.61), share(0.21, 0.1, 0.3, "late")))

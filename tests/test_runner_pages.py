@@ -368,4 +368,4 @@ def test_small_words():
     assert age("2026-01-01T00:00:00+00:00", at) == "2 days"
     assert age("2026-01-02T23:00:00+00:00", at) == "1 hour"
     assert age("2026-01-02T23:59:30+00:00", at) == "less than a minute"
-    assert unbroken("14 % of USD -5") == "14\N{NO-BREAK SPACE}% of USD\N{NO-BREAK SPACE}-5"
+    assert unbroken("14 % of USD -5") == "14\N{NO-BREAK SPACE}% of USD\N{NO-BREAK SPACE}−5"

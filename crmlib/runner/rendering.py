@@ -12,21 +12,20 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crmlib.findings import MIME, Findings, between
+from crmlib.findings import MIME, Findings
 from crmlib.runner.execution import tags
+from crmlib.runner.keyfigures import key_figures
 from crmlib.runner.plan import Report
 from crmlib.runner.prose import Writer, code
-from crmlib.runner.quantities import quantity
+from crmlib.runner.quantities import MINUS
 from crmlib.runner.tables import PublishedTables
 
 TEMPLATES = Path(__file__).parent / "template"
 TEMPLATE = "crmlib_report"
 
-_TILES = 4
 _PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 _NEVER = ("application/javascript", "text/javascript", "application/vnd.jupyter.widget-view+json")
 _EMPTY_REPR = re.compile(r"<(Figure size|Axes|AxesSubplot|matplotlib|seaborn|IPython\.core\.display)[^\n]*>")
@@ -100,7 +99,7 @@ def page(
         ],
         "answer": findings[0],
         "others": findings[1:],
-        "tiles": tiles(findings),
+        "tiles": key_figures(findings),
         "contents": [item for item in writer.headings if item.level == 2 and item.anchor in kept],
         "blocks": safe,
         "provenance": provenance,
@@ -111,19 +110,6 @@ def page(
     }
     html, _ = _exporter().from_notebook_node(notebook, resources={"view": view})
     return html.rstrip() + "\n"
-
-
-def tiles(findings: Findings) -> list[dict[str, str]]:
-    """The first four findings with a number, as key figures: `label`, `value`, `interval`."""
-    numbers = [item for item in findings if isinstance(item.value, (int, float)) and not isinstance(item.value, bool)]
-    return [
-        {
-            "label": item.key.replace("_", " "),
-            "value": quantity(item.value, item.unit),
-            "interval": between(item.low, item.high, partial(quantity, unit=item.unit), item.level or 0).strip(" ()"),
-        }
-        for item in numbers[:_TILES]
-    ]
 
 
 def _for_people(value: object) -> str:
@@ -143,8 +129,9 @@ def page_title(notebook: Any) -> str:
 
 
 def unbroken(sentence: str) -> str:
-    """The sentence with no line break between a number and its percent sign or currency."""
-    return re.sub(r"(?<=\d) (?=%)|(?<=\b[A-Z]{3}) (?=[-−]?\d)", "\N{NO-BREAK SPACE}", sentence)
+    """The sentence with no line break between a number and its percent sign or currency, and minus signs."""
+    signed = re.sub(r"(?<![\w.,)\]])-(?=(?:[A-Z]{3} )?\d)", MINUS, sentence)
+    return re.sub(rf"(?<=\d) (?=%)|(?<=\b[A-Z]{{3}}) (?=[-{MINUS}]?\d)", "\N{NO-BREAK SPACE}", signed)
 
 
 def shown(output: Mapping[str, Any], writer: Writer, number: int, tables: PublishedTables | None = None) -> str:
