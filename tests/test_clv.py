@@ -284,12 +284,11 @@ def test_tracking_counts_by_hand(frame):
     """Ann on days 0, 3 and 10, twice on day 3; Bob on days 5 and 20: repeats on days 3, 10 and 20."""
     day = datetime.datetime(2026, 1, 1)
     offsets = [0, 3, 3, 10, 5, 20]
-    orders = frame(
-        {
-            "customer_id": ["a", "a", "a", "a", "b", "b"],
-            "ordered_at": [day + datetime.timedelta(days=d, hours=d) for d in offsets],
-        }
-    )
+    columns = {
+        "customer_id": ["a", "a", "a", "a", "b", "b"],
+        "ordered_at": [day + datetime.timedelta(days=d, hours=d) for d in offsets],
+    }
+    orders = frame(columns)
     histories = ([0, 1, 2, 0, 3, 1], [0, 5, 8, 0, 9, 2], [10.0] * 6)
     made = BetaGeoNBD(*histories)
     fit = made._results(made.free([0.5, 6.0, 0.9, 1.6]), np.eye(4))
@@ -301,6 +300,11 @@ def test_tracking_counts_by_hand(frame):
     np.testing.assert_allclose(table["expected"], expected)
     assert clv.cumulative_purchases(fit, orders, acquired_until="2026-01-02")["actual"].tolist() == [1, 2, 2]
     assert clv.cumulative_purchases(fit, orders, until="2026-01-14")["actual"].tolist() == [1, 2]
+    # a return on another day, and one of somebody who never ordered, change nothing
+    returned = {"customer_id": ["a", "c"], "ordered_at": [day + datetime.timedelta(days=d) for d in (12, 1)]}
+    priced = {name: [*columns[name], *returned[name]] for name in columns}
+    priced["amount"] = [5.0] * len(offsets) + [-5.0, -5.0]
+    pd.testing.assert_frame_equal(clv.cumulative_purchases(fit, frame(priced)), table)
     with pytest.raises(DataError, match="no customer acquired"):
         clv.cumulative_purchases(fit, orders, acquired_until="2025-01-01")
 

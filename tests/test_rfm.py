@@ -15,21 +15,26 @@ from crmlib.errors import ConvergenceError, DataError, MissingColumnsError, Para
 from crmlib.frames import to_pandas
 
 # A hand-worked shop, as of 28 February 2026 (31 + 28 days into the year):
-#   ann   3 January twice (5 + 7)             last 56 days ago, 2 orders on 1 day, 12
-#   bob   20 January (a return of 2)          last 39 days ago, 1 order, -2
-#   cleo  1 and 10 February (missing, 6)      last 18 days ago, 2 orders on 2 days, 6
+#   ann   3 January twice (5 + 7)                              last 56 days ago, 2 orders on 1 day, 12
+#   bob   20 January (a free order), 5 February (a return of 2)   last 39 days ago, 1 order, -2
+#   cleo  31 January (a return of 3), 1 and 10 February (missing, 6)
+#         the return is of an order before the data            last 18 days ago, 2 orders on 2 days, 6
+#   evan  15 January (a return of 9): returns alone make no customer
 #   dora  1 March: not yet a customer
 HAND = {
-    "customer_id": ["ann", "ann", "bob", "cleo", "cleo", "dora"],
+    "customer_id": ["ann", "ann", "bob", "bob", "cleo", "cleo", "cleo", "evan", "dora"],
     "ordered_at": [
         datetime.datetime(2026, 1, 3, 23, 59),
         datetime.datetime(2026, 1, 3, 9),
         datetime.datetime(2026, 1, 20),
+        datetime.datetime(2026, 2, 5),
+        datetime.datetime(2026, 1, 31),
         datetime.datetime(2026, 2, 1),
         datetime.datetime(2026, 2, 10, 12),
+        datetime.datetime(2026, 1, 15),
         datetime.datetime(2026, 3, 1),
     ],
-    "amount": [5.0, 7.0, -2.0, None, 6.0, 9.0],
+    "amount": [5.0, 7.0, 0.0, -2.0, -3.0, None, 6.0, -9.0, 9.0],
 }
 
 
@@ -53,6 +58,37 @@ def test_as_of_defaults_to_the_last_order_and_the_window_looks_back(frame):
     window = summary_of(frame(HAND), as_of="2026-02-28", window_days=28)  # 1 to 28 February
     assert window["customer_id"].tolist() == ["cleo"]
     assert summary_of(frame(HAND), as_of="2026-02-28", window_days=27)["orders"].tolist() == [1]
+
+
+def test_returns_take_money_off_wherever_they_fall_after_the_first_order(frame):
+    """Ann: 10 on day 1, -4 on day 1, -3 on day 5, 8 on day 9, -1 on day 9; a window from day 5 on has -3 + 8 - 1."""
+    days, amounts = [1, 1, 5, 9, 9], [10.0, -4.0, -3.0, 8.0, -1.0]
+    orders = frame(
+        {
+            "customer_id": ["ann"] * 5,
+            "ordered_at": [datetime.datetime(2026, 1, day) for day in days],
+            "amount": amounts,
+        }
+    )
+    numbers = ["days_since_last_order", "orders", "order_days", "amount"]
+    assert summary_of(orders)[numbers].to_numpy().tolist() == [[0, 2, 2, 10]]
+    assert summary_of(orders, window_days=5)[numbers].to_numpy().tolist() == [[0, 1, 1, 4]]
+    assert summary_of(orders, as_of="2026-01-05")[numbers].to_numpy().tolist() == [[4, 1, 1, 3]]
+    assert summary_of(orders, as_of="2026-01-05", window_days=1).empty  # a return makes nobody active
+
+
+def test_revenue_held_out_and_between_dates_is_net_of_returns():
+    """30 customers buy 10 on 1 January; one of them returns 4 in February, one buys 5 and returns 6 of it all."""
+    first = [(i, "2026-01-01", 10.0) for i in range(30)]
+    later = [(0, "2026-02-01", -4.0), (1, "2026-02-02", 5.0), (1, "2026-02-03", -6.0)]
+    orders = pd.DataFrame([*first, *later], columns=["customer_id", "ordered_at", "amount"])
+    orders["ordered_at"] = pd.to_datetime(orders["ordered_at"])
+    held = rfm.scored_holdout(orders, as_of="2026-01-31", until="2026-02-28", bins=2)
+    assert held["later_amount"].tolist() == [-4.0, -1.0] + 28 * [0.0]
+    cuts = {"days_since_last_order": [10.0], "order_days": [1.0]}
+    moves = rfm.segment_moves(orders, ["2026-01-31", "2026-02-28"], cuts=cuts, window_days=28, bins=2)
+    assert moves["amount"].tolist() == [-4.0, -1.0] + 28 * [0.0]
+    assert moves["after"].eq(rfm.SILENT).tolist() == [True, False] + 28 * [True]
 
 
 def test_summary_of_nothing_is_empty(frame):

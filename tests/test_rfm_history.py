@@ -52,6 +52,40 @@ def test_histories_equal_the_hand_worked_table_on_every_engine(frame):
     )
 
 
+def test_returns_are_no_orders_but_count_as_money(frame):
+    """Ann: return of an order before the data on day 1, order of 5 on day 3, returns 2 of it on day 5 and 1 on day
+    8, orders 9 on day 8, a free order on day 10, returns 3 on day 20. Bob: returns alone. Cleo: orders 4 on day 2,
+    returns it on day 6. Dan: amount missing on day 4.
+    """
+    rows = [
+        *[("ann", day, amount) for day, amount in zip([1, 3, 5, 8, 8, 10, 20], [-7, 5, -2, -1, 9, 0, -3], strict=True)],
+        *[("bob", 2, -5), ("cleo", 2, 4), ("cleo", 6, -4), ("dan", 4, None)],
+    ]
+    orders = frame(
+        {
+            "customer_id": [who for who, _, _ in rows],
+            "ordered_at": [datetime.datetime(2026, 1, day) for _, day, _ in rows],
+            "amount": [None if amount is None else float(amount) for _, _, amount in rows],
+        }
+    )
+    table = history_of(orders, unit="day")
+    assert table["customer_id"].tolist() == ["ann", "cleo", "dan"]
+    assert table["frequency"].tolist() == [2, 0, 0]  # days 8 and 10
+    assert table["recency"].tolist() == [7.0, 0.0, 0.0]
+    assert table["age"].tolist() == [17.0, 18.0, 16.0]  # to day 20, a return's
+    np.testing.assert_allclose(table["monetary_value"], [1.5, np.nan, np.nan])  # (-2 - 1 + 9 + 0 - 3) / 2
+    held = to_pandas(rfm.holdout_history(orders, as_of="2026-01-04", unit="day"), sort_by=["customer_id"])
+    assert held["customer_id"].tolist() == ["ann", "cleo", "dan"]
+    assert held["holdout_frequency"].tolist() == [2, 0, 0]
+    assert held["holdout_amount"].tolist() == [3.0, -4.0, 0.0]  # -2 - 1 + 9 + 0 - 3
+
+
+def test_a_missing_amount_is_an_order_of_nothing_on_every_engine(frame):
+    days = [datetime.datetime(2026, 1, day) for day in (1, 8, 15)]
+    orders = frame({"customer_id": [1, 1, 1], "ordered_at": days, "amount": [5.0, float("nan"), 6.0]})
+    assert history_of(orders).to_numpy().tolist() == [[1, 2, 2.0, 2.0, 3.0]]  # (0 + 6) / 2
+
+
 def test_as_of_defaults_to_the_last_orders_day(frame):
     table = history_of(frame(ORDERS), unit="day")
     assert table["age"].tolist() == [35.0, 28.0, 0.0]

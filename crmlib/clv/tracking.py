@@ -35,7 +35,7 @@ def cumulative_purchases(
     results : TransactionResults
         Of a model without covariates.
     orders : any frame
-        customer_id, ordered_at.
+        customer_id, ordered_at [amount: a negative one is a return and no purchase].
     acquired_until : date or ISO string, optional
         Only customers whose first order fell up to this day, as in the fit; default all.
     until : date or ISO string, optional
@@ -88,9 +88,13 @@ _EPOCH = datetime.date(1970, 1, 1).toordinal()
 def _days(orders: Any, acquired_until: Any, until: Any) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Customers by first day, and repeat purchases by day: day (number), n; and the number of the last day."""
     instant = nw.col("ordered_at")
-    kept = wrap(orders, ("customer_id", "ordered_at"), table="orders").filter(
-        ~nw.col("customer_id").is_null(), ~instant.is_null()
-    )
+    needed = ["customer_id", "ordered_at"]
+    wrap(orders, needed, table="orders")
+    priced = "amount" in nw.from_native(orders).collect_schema().names()
+    kept = wrap(orders, [*needed, "amount"] if priced else needed, table="orders")
+    kept = kept.filter(~nw.col("customer_id").is_null(), ~instant.is_null())
+    if priced:
+        kept = kept.filter(~(nw.col("amount") < 0).fill_null(False))
     days = kept.select("customer_id", day_number(instant).alias("day")).unique()
     end, acquired = as_date(until, name="until"), as_date(acquired_until, name="acquired_until")
     if end is None:  # read ahead, also of a lazy frame: a small aggregate

@@ -8,7 +8,8 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from crmlib.errors import ParameterError
-from crmlib.frames import as_date, day_number, to_pandas, wrap
+from crmlib.frames import as_date
+from crmlib.rfm.orders import BOUGHT, rows_until
 
 #: Days in a unit of time; months and years are mean ones.
 UNIT_DAYS = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
@@ -23,11 +24,13 @@ def purchase_history(orders: Any, *, as_of: str | datetime.date | None = None, u
     Parameters
     ----------
     orders : any frame
-        customer_id; ordered_at (date or datetime without zone); amount (money). Rows without customer or instant
-        are left out.
+        customer_id; ordered_at (date or datetime without zone); amount (money; an order of 0 is an order, and one
+        whose amount is missing, which counts 0; a negative amount is a return: its money counts, but its day is no
+        day with an order). Rows without customer or instant are left out, and returns before the day of a
+        customer's first order.
     as_of : date or ISO string, optional
-        Last day that counts, the day included; later orders are left out, and customers who only come later.
-        Default: the last order's day.
+        Last day that counts, the day included; later rows are left out, and customers who only come later.
+        Default: the last row's day.
     unit : {"week", "day", "month", "year"}
         Unit of recency and age; a month is 30.4375 days, a year 365.25.
 
@@ -35,9 +38,11 @@ def purchase_history(orders: Any, *, as_of: str | datetime.date | None = None, u
     -------
     frame of the same kind, one row a customer with an order up to `as_of`
         customer_id; frequency (Int64, days with an order after the first one); recency (Float64, from the first to
-        the last order's day); age (Float64, from the first order's day to `as_of`); monetary_value (Float64, mean
-        amount of the days after the first, which is left out because it is often unlike the rest; missing where
-        frequency is 0). Sorted by customer_id on eager frames. No orders: no rows.
+        the last order's day); age (Float64, from the first order's day to `as_of`); monetary_value (Float64, amount
+        of the days after the first, which is left out because it is often unlike the rest, over frequency; returns
+        on any later day are taken off, so that it may be 0 or below, which `clv.customer_models` leaves out and
+        counts; missing where frequency is 0). Sorted by customer_id on eager frames. No orders: no rows; who has
+        returns alone has none either.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def purchase_history(orders: Any, *, as_of: str | datetime.date | None = None, u
     0            1          1      2.0  4.0            10.0
     1            2          0      0.0  3.0             NaN
     """
-    days, end = _purchase_days(orders, as_of, None)
+    days, end = _purchase_days(orders, as_of, name="as_of")
     return _in_order(_histories(days, end, _length(unit))).to_native()
 
 
@@ -84,7 +89,8 @@ def holdout_history(
     -------
     frame of the same kind, one row a customer with an order up to `as_of`
         The columns of `purchase_history`, then holdout_time (Float64, from `as_of` to `until`), holdout_frequency
-        (Int64, days with an order in it, 0 for none), holdout_amount (Float64, their amount).
+        (Int64, days with an order in it, 0 for none), holdout_amount (Float64, money of all its days, returns taken
+        off).
 
     Raises
     ------
@@ -95,7 +101,7 @@ def holdout_history(
     first_end = as_date(as_of, name="as_of")
     if first_end is None:
         raise ParameterError("as_of is not set; give the last day of the history as YYYY-MM-DD")
-    days, end = _purchase_days(orders, until, first_end)
+    days, end = _purchase_days(orders, until, name="until")
     split = first_end.toordinal() - datetime.date(1970, 1, 1).toordinal()
     length = _length(unit)
     if end <= split:
@@ -103,7 +109,7 @@ def holdout_history(
     later = (
         days.filter(nw.col("day") > split)
         .group_by("customer_id")
-        .agg(holdout_frequency=nw.len(), holdout_amount=nw.col("amount").sum())
+        .agg(holdout_frequency=nw.col("bought").sum(), holdout_amount=nw.col("amount").sum())
     )
     table = _histories(days.filter(nw.col("day") <= split), split, length)
     table = table.join(later, on="customer_id", how="left").with_columns(
@@ -115,34 +121,29 @@ def holdout_history(
     return _in_order(table.select(*ahead, "holdout_time", "holdout_frequency", "holdout_amount")).to_native()
 
 
-def _purchase_days(orders: Any, last: str | datetime.date | None, least: datetime.date | None) -> tuple[Any, int]:
-    """One row a customer and day with an order (customer_id, day, amount), and the number of the last day.
-
-    The last day is read ahead, also of a lazy frame: a small aggregate.
-    """
-    end = as_date(last, name="as_of" if least is None else "until")
-    instant = nw.col("ordered_at")
-    kept = wrap(orders, ("customer_id", "ordered_at", "amount"), table="orders").filter(
-        ~nw.col("customer_id").is_null(), ~instant.is_null()
-    )
-    days = kept.select("customer_id", day_number(instant).alias("day"), nw.col("amount").cast(nw.Float64))
-    if end is None:
-        seen = to_pandas(days.select(last=nw.col("day").max()).to_native())["last"].iloc[0]
-        number = int(seen) if seen == seen and seen is not None else 0  # NaN of no orders is unequal to itself
-    else:
-        number = end.toordinal() - datetime.date(1970, 1, 1).toordinal()
-    days = days.filter(nw.col("day") <= number)
-    return days.group_by("customer_id", "day").agg(amount=nw.col("amount").sum()), number
+def _purchase_days(orders: Any, last: str | datetime.date | None, *, name: str) -> tuple[Any, int]:
+    """One row a customer and day (customer_id, day, amount, bought: 1 with an order, 0 with returns alone)."""
+    rows = rows_until(orders, last, name=name)
+    counted = rows.table.with_columns(bought=BOUGHT.cast(nw.Int64))
+    days = counted.group_by("customer_id", "day").agg(nw.col("amount").sum(), nw.col("bought").max())
+    return days, rows.last
 
 
 def _histories(days: Any, end: int, length: float) -> Any:
-    first = nw.col("day").min().over("customer_id")
+    ordered = nw.when(nw.col("bought") > 0).then(nw.col("day"))
     repeat = nw.when(nw.col("day") > nw.col("first")).then(nw.col("amount")).otherwise(nw.lit(0.0))
     table = (
-        days.with_columns(first=first)
+        days.with_columns(ordered=ordered)
+        .with_columns(first=nw.col("ordered").min().over("customer_id"))
+        .filter(nw.col("day") >= nw.col("first"))  # nobody whose returns have no order
         .with_columns(repeat=repeat)
         .group_by("customer_id")
-        .agg(first=nw.col("day").min(), last=nw.col("day").max(), days=nw.len(), spent=nw.col("repeat").sum())
+        .agg(
+            first=nw.col("first").min(),
+            last=nw.col("ordered").max(),
+            days=nw.col("bought").sum(),
+            spent=nw.col("repeat").sum(),
+        )
         .with_columns(frequency=nw.col("days").cast(nw.Int64) - 1)
     )
     some = nw.when(nw.col("frequency") > 0).then(nw.col("frequency"))  # missing, so that no engine divides by 0

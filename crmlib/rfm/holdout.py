@@ -9,6 +9,7 @@ from crmlib.errors import DataError, ParameterError
 from crmlib.frames import as_date, to_pandas
 from crmlib.intervals import FEWEST
 from crmlib.rfm.naming import segments
+from crmlib.rfm.orders import day_index, net_amount, rows_until
 from crmlib.rfm.summary import customer_summary, rfm_scores
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def scored_holdout(
     -------
     pandas.DataFrame, one row a customer, sorted by customer_id
         The columns of `customer_summary`, `rfm_scores` and `segments`, and later_amount (revenue after `as_of` up to
-        `until`, 0 without an order).
+        `until`, returns taken off; 0 without any).
 
     Raises
     ------
@@ -53,6 +54,6 @@ def scored_holdout(
             f"{len(table)} customers had ordered by {first}; scores need at least {FEWEST}: "
             "hold out less time or take more data"
         )
-    later = to_pandas(customer_summary(orders, as_of=last, window_days=(last - first).days))
-    later = later[["customer_id", "amount"]].rename(columns={"amount": "later_amount"})
+    later = to_pandas(net_amount(rows_until(orders, last), after=day_index(first)).to_native())
+    later = later.rename(columns={"amount": "later_amount"})
     return table.merge(later, on="customer_id", how="left", validate="1:1").fillna({"later_amount": 0.0})

@@ -28,6 +28,7 @@ from crmlib.errors import DataError, ParameterError
 from crmlib.frames import as_date, to_pandas
 from crmlib.intervals import FEWEST, bootstrap_interval, require_level
 from crmlib.rfm.naming import segments
+from crmlib.rfm.orders import day_index, net_amount, rows_until
 from crmlib.rfm.summary import customer_summary, rfm_scores
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def segment_moves(
     -------
     pandas.DataFrame, one row a customer known on a date and pair of dates
         customer_id, date (datetime, the earlier one), before, after (segments or "silent"), amount (revenue after the
-        earlier date up to the later).
+        earlier date up to the later, returns taken off).
 
     Raises
     ------
@@ -92,8 +93,7 @@ def segment_moves(
     earlier = standing(known[0])
     for day, following in pairwise(known):
         later = standing(following)
-        span = (following - day).days
-        spent = to_pandas(customer_summary(orders, as_of=following, window_days=span))[["customer_id", "amount"]]
+        spent = to_pandas(net_amount(rows_until(orders, following), after=day_index(day)).to_native())
         pair = earlier.rename(columns={"segment": "before"}).merge(later, on="customer_id", how="left")
         pair = pair.rename(columns={"segment": "after"}).merge(spent, on="customer_id", how="left")
         parts.append(pair.assign(date=pd.Timestamp(day), amount=pair["amount"].fillna(0.0)))

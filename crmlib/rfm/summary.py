@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 
 from crmlib.errors import ParameterError
-from crmlib.frames import as_date, day_number, period_start, to_pandas, wrap
+from crmlib.frames import period_start, wrap
+from crmlib.rfm.orders import BOUGHT, rows_until
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,12 +33,14 @@ def customer_summary(orders: Any, *, as_of: str | datetime.date | None = None, w
     Parameters
     ----------
     orders : any frame
-        customer_id; ordered_at (date or datetime without zone); amount (money, may be zero or
-        negative: a return is an order too). Rows without customer or instant are left out.
+        customer_id; ordered_at (date or datetime without zone); amount (money; an order of 0 is an order, a
+        negative amount is a return: its money counts, but it is no order and makes nobody active). Rows without
+        customer or instant are left out, and returns before the day of a customer's first order.
     as_of : date or ISO string, optional
-        Last day that counts, the day included; later orders are left out. Default: the last order's day.
+        Last day that counts, the day included; later rows are left out. Default: the last row's day.
     window_days : int, optional
-        Look back only so many days, the day of `as_of` included. Default: as far as the data go.
+        Look back only so many days, the day of `as_of` included, orders and returns alike. Default: as far as
+        the data go.
 
     Returns
     -------
@@ -65,43 +68,41 @@ def customer_summary(orders: Any, *, as_of: str | datetime.date | None = None, w
     """
     if window_days is not None and not (isinstance(window_days, int) and window_days >= 1):
         raise ParameterError(f"window_days is {window_days!r}; give whole days, at least 1")
-    instant, day = nw.col("ordered_at"), nw.col("day")
-    kept = wrap(orders, ("customer_id", "ordered_at", "amount"), table="orders")
-    kept = kept.filter(~nw.col("customer_id").is_null(), ~instant.is_null())
-    kept = kept.select("customer_id", "ordered_at", nw.col("amount").cast(nw.Float64), day=day_number(instant))
-    last = _day_number(as_date(as_of, name="as_of")) or _last_day(kept)
-    kept = kept.filter(day <= last)
-    if window_days is not None:
-        kept = kept.filter(day > last - window_days)
-    known = ~(nw.col("amount").is_null() | nw.col("amount").is_nan())
-    kept = kept.with_columns(
-        at=period_start(instant, "day"), amount=nw.when(known).then(nw.col("amount")).otherwise(0.0)
+    day = nw.col("day")
+    rows = rows_until(orders, as_of)
+    last = rows.last
+    kept = rows.table.filter(day > last - window_days) if window_days is not None else rows.table
+    bought = (kept.filter(BOUGHT) if rows.returns else kept).with_columns(at=period_start(nw.col("ordered_at"), "day"))
+    table = bought.group_by("customer_id").agg(
+        first_at=nw.col("at").min(),
+        last_at=nw.col("at").max(),
+        first=day.min(),
+        last=day.max(),
+        orders=nw.len(),
+        order_days=day.n_unique(),
+        amount=nw.col("amount").sum(),
     )
-    table = (
-        kept.group_by("customer_id")
-        .agg(
-            first_at=nw.col("at").min(),
-            last_at=nw.col("at").max(),
-            first=day.min(),
-            last=day.max(),
-            orders=nw.len(),
-            order_days=day.n_unique(),
-            amount=nw.col("amount").sum(),
-        )
-        .with_columns(nw.col("amount").round(6))  # or equal sums differ by the order of their parts
-        .select(
-            "customer_id",
-            "first_at",
-            "last_at",
-            (last - nw.col("last")).cast(nw.Int64).alias("days_since_last_order"),
-            (last - nw.col("first")).cast(nw.Int64).alias("age_days"),
-            nw.col("orders").cast(nw.Int64),
-            nw.col("order_days").cast(nw.Int64),
-            nw.col("amount"),
-            (nw.col("amount") / nw.col("orders")).alias("mean_amount"),
-        )
+    if rows.returns:
+        table = table.drop("amount").join(_net(rows.table, kept), on="customer_id", how="left")
+    table = table.with_columns(nw.col("amount").round(6)).select(  # or equal sums differ by the order of their parts
+        "customer_id",
+        "first_at",
+        "last_at",
+        (last - nw.col("last")).cast(nw.Int64).alias("days_since_last_order"),
+        (last - nw.col("first")).cast(nw.Int64).alias("age_days"),
+        nw.col("orders").cast(nw.Int64),
+        nw.col("order_days").cast(nw.Int64),
+        nw.col("amount"),
+        (nw.col("amount") / nw.col("orders")).alias("mean_amount"),
     )
     return (table.sort("customer_id") if isinstance(table, nw.DataFrame) else table).to_native()
+
+
+def _net(known: Any, kept: Any) -> Any:
+    """Money of each customer with returns taken off, but those before the first order that is known."""
+    first = known.filter(BOUGHT).group_by("customer_id").agg(begun=nw.col("day").min())
+    rows = kept.join(first, on="customer_id", how="inner").filter(nw.col("day") >= nw.col("begun"))
+    return rows.group_by("customer_id").agg(nw.col("amount").sum())
 
 
 def rfm_scores(
@@ -216,15 +217,3 @@ def _checked_cuts(
                 f"cuts of {column!r} are {list(values)}; {bins} scores take {bins - 1} numbers that do not fall"
             )
     return cuts
-
-
-def _day_number(day: datetime.date | None) -> int | None:
-    return None if day is None else (day - datetime.date(1970, 1, 1)).days
-
-
-def _last_day(kept: Any) -> int:
-    """Day of the last order, read ahead: a small aggregate; 0 where there is none."""
-    last = to_pandas(kept.select(last=nw.col("day").max()).to_native())["last"]
-    if not len(last) or last.isna().any():
-        return 0
-    return int(last.iloc[0])
