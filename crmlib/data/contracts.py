@@ -187,6 +187,17 @@ CONTRACTS: Mapping[str, Contract] = {
         key=("customer_id",),
         references={"customer_id": "customers"},
     ),
+    "subscriptions": Contract(
+        (
+            _id("customer_id"),
+            Column("tenure_months", "number", low=0),
+            Column("left", "flag"),
+            _text("contract"),
+            _positive("monthly_charge", required=False),
+        ),
+        key=("customer_id",),
+        references={"customer_id": "customers"},
+    ),
     "purchase_history": Contract(
         (
             _id("customer_id"),

