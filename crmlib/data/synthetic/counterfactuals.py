@@ -74,6 +74,36 @@ def channel_increments(truth: Truth) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("increment", ascending=False, kind="stable", ignore_index=True)
 
 
+def added_customers(truth: Truth) -> pd.DataFrame:
+    """Who would not have come without a channel, with all others as they are.
+
+    Parameters
+    ----------
+    truth : Truth
+
+    Returns
+    -------
+    pandas.DataFrame
+        channel, customer_id: one row a channel that adds somebody and customer whom it adds, as many as the
+        `increment` of `channel_increments`. One whom it took two channels to win stands under both.
+    """
+    import pandas as pd
+
+    known = truth.parameters
+    people = prospects(known, truth.entropy)
+    _, converts = people.without(known.channels_off)
+    row = np.cumsum(converts) - 1
+    parts = []
+    for channel in CHANNELS:
+        if channel.name == "direct" or channel.name in known.channels_off:
+            continue
+        _, kept = people.without((*known.channels_off, channel.name))
+        lost = truth.customer_id[row[converts & ~kept]]
+        parts.append(pd.DataFrame({"channel": channel.name, "customer_id": lost}))
+    empty = pd.DataFrame({"channel": [], "customer_id": np.array([], dtype=np.int64)})
+    return pd.concat([part for part in parts if len(part)] or [empty], ignore_index=True).astype({"channel": "str"})
+
+
 def programme_effect(
     truth: Truth,
     period: str = "month",

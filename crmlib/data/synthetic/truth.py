@@ -264,6 +264,15 @@ class Truth:
 
         return counterfactuals.channel_increments(self)
 
+    def added_customers(self) -> pd.DataFrame:
+        """Customers whom each channel adds: channel, customer_id, the rows behind `channel_increments`.
+
+        See `crmlib.data.synthetic.counterfactuals.added_customers`.
+        """
+        from crmlib.data.synthetic import counterfactuals
+
+        return counterfactuals.added_customers(self)
+
     def programme_effect(
         self,
         period: str = "month",
