@@ -81,10 +81,10 @@ def test_expectations_are_sums_of_probabilities():
     assert fit.purchase_probability(9, 8) == 0
     # for every history: E from the exceedance probabilities of the next three opportunities
     given = fit.model.histories
-    from crmlib.models.beta_binomial import _exceeding, _posterior
-
-    alive = fit._alive(given, fit.free)
-    by_force = alive * sum(_exceeding(_posterior(np.array(PARAMS), given), 3, k) for k in range(3))
+    model, theta = fit.model, dict(zip(fit.model.names, PARAMS, strict=True))
+    alive = model.alive_probability(theta, given.x, given.recency, given.age)
+    after = model.active_posterior(theta, given.x, given.age)
+    by_force = alive * sum(model.count_exceeded(after, 3, k) for k in range(3))
     np.testing.assert_allclose(fit.conditional_expectation(3), by_force[given.rows.place], rtol=1e-10)
 
 
@@ -100,6 +100,40 @@ def test_discounted_transactions_are_the_discounted_sum():
     assert fit.discounted_transactions(0.1, 3, 5, 6)[0] == pytest.approx(expected, rel=1e-7)
     row = fit.discounted_interval(0.1, 3, 5, 6).iloc[0]
     assert row["low"] < row["expected"] < row["high"]
+
+
+def test_discounted_transactions_end_at_the_horizon():
+    """Without discount they are the purchases expected; at gamma of nearly 0, who is active never leaves."""
+    fit = at(PARAMS)
+    assert fit.discounted_transactions(0, 3, 5, 6, horizon=7)[0] == pytest.approx(
+        fit.conditional_expectation(7, 3, 5, 6)[0]
+    )
+    steps = np.diff([fit.conditional_expectation(n, 3, 5, 6)[0] for n in range(8)])
+    found = fit.discounted_transactions(0.1, 3, 5, 6, horizon=7.9)[0]
+    assert found == pytest.approx((steps * 1.1 ** -np.arange(1, 8)).sum(), rel=1e-9)
+    faithful = at((1.2, 0.75, 1e-9, 2.78))
+    # p of Beta(1.2 + 6, 0.75), at each of 10 opportunities
+    assert faithful.discounted_transactions(0, 6, 6, 6, horizon=10)[0] == pytest.approx(10 * 7.2 / 7.95, rel=1e-6)
+
+
+def test_drawn_discounted_purchases_have_the_moments_of_opportunities_met_one_by_one():
+    rng, params, n = np.random.default_rng(5), (2.0, 3.0, 0.8, 4.0), 200_000
+    after = tuple(np.array([value]) for value in params)
+    made = BetaGeoBetaBinomial.drawn_discounted(after, n, 0.1, np.inf, rng)
+    drawn = (made.number * made.worth + made.last)[0]
+    p, theta = rng.beta(params[0], params[1], n), rng.beta(params[2], params[3], n)
+    total, active = np.zeros(n), np.ones(n, dtype=bool)
+    for j in range(1, 120):
+        active &= rng.random(n) > theta
+        total += active * (rng.random(n) < p) * 1.1**-j
+    assert drawn.mean() == pytest.approx(total.mean(), abs=5 * total.std() * np.sqrt(2 / n))
+    assert drawn.std() == pytest.approx(total.std(), rel=0.02)
+    at = [0.5, 0.9, 0.975]  # of a distribution in lumps, which the approximation places a little differently
+    np.testing.assert_allclose(np.quantile(drawn, at), np.quantile(total, at), rtol=0.05)
+    expected = BetaGeoBetaBinomial.discounted_count(after, 0.1, np.inf)[0]
+    assert drawn.mean() == pytest.approx(expected, abs=5 * total.std() / np.sqrt(n))
+    few = BetaGeoBetaBinomial.drawn_discounted(after, n, 0.0, 2, rng)  # undiscounted: whole numbers up to 2
+    assert set(np.unique(few.number * few.worth)) == {0.0, 1.0, 2.0}
 
 
 def test_alive_for_sure_at_the_last_opportunity():
@@ -156,8 +190,12 @@ def test_wrong_questions_say_what_to_do():
     fit = at(PARAMS)
     with pytest.raises(ParameterError, match=r"opportunities is 1\.5; give a whole number"):
         fit.conditional_expectation(1.5)
-    with pytest.raises(ParameterError, match="give one above 0, between two opportunities"):
+    with pytest.raises(ParameterError, match="give a rate above 0 or a horizon"):
         fit.discounted_transactions(0)
+    with pytest.raises(ParameterError, match=r"the discount rate is -0\.1"):
+        fit.discounted_transactions(-0.1)
+    with pytest.raises(DataError, match="1 rate covariates given, the model has 0"):
+        fit.probability_alive(1, 2, 3, rate_covariates=[[1]])
     with pytest.raises(ParameterError, match="give all of frequency, recency and age"):
         fit.probability_alive(1, 2)
     assert fit.conditional_expectation(0, 1, 2, 3)[0] == 0

@@ -5,9 +5,6 @@ with :math:`\nu \sim \text{Gamma}(q + px, \text{rate } \gamma + xz)` the discoun
 something that (frequency, age) settle. So futures are drawn once for each distinct pair, not once a
 customer; quantiles then take in the probability to be active exactly: of a customer who is active with
 probability A the q-quantile is the :math:`(q - (1 - A)) / A`-quantile of the active, or 0.
-
-A Poisson number of discounted orders is drawn as one Poisson number with the same mean and variance of the
-discounted sum: rate :math:`m^2 / v`, each worth v / m.
 """
 
 from __future__ import annotations
@@ -74,26 +71,12 @@ def _drawn(
 
 def _spend(base: Valuation, posterior: tuple[Floats, ...], x: Floats, draws: int, rng: np.random.Generator) -> Floats:
     """Discounted spend of active customers, over the rate of their spend."""
-    future = base.purchases.model.drawn_futures(posterior, draws, rng)
-    delta, horizon = base.rate, base.horizon
-    end = np.minimum(future.leaving, horizon)
-    if delta > 0:
-        end = np.minimum(end, 60 / delta)  # what comes later is discounted to nothing
-        faded = np.exp(-delta * end)
-        mean = future.rate * -np.expm1(-delta * end) / delta
-    else:
-        faded, mean = np.ones_like(end), future.rate * end
-    worth = (1 + faded) / 2
-    number = rng.poisson(np.minimum(mean / worth, 1e15)).astype(float)
-    leaves = (future.leaving <= horizon) & future.last & np.isfinite(future.leaving)
-    last = np.where(
-        leaves, np.exp(-delta * np.where(leaves, future.leaving, 0.0)), 0.0
-    )  # 0 times infinity is no number
+    made = base.purchases.model.drawn_discounted(posterior, draws, base.rate, base.horizon, rng)
     if not base.modelled:
-        return worth * number + last
+        return made.worth * made.number + made.last
     p, q, _ = base.spend.params
-    spent = worth * rng.standard_gamma(p * number) + last * rng.standard_gamma(p, number.shape)
-    return spent / rng.standard_gamma((p * x + q)[:, None], number.shape)
+    spent = made.worth * rng.standard_gamma(p * made.number) + made.last * rng.standard_gamma(p, made.number.shape)
+    return np.asarray(spent / rng.standard_gamma((p * x + q)[:, None], made.number.shape))
 
 
 def _scale(base: Valuation) -> Floats:

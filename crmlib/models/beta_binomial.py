@@ -16,25 +16,23 @@ Fader, P. S., Hardie, B. G. S., & Shang, J. (2010), Customer-base analysis in a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crmlib.errors import DataError, ParameterError
-from crmlib.intervals import require_level
-from crmlib.likelihood import LikelihoodModel, LikelihoodResults
+from crmlib.models.counts import Counts
 from crmlib.models.histories import Histories, histories
+from crmlib.models.predictions import TransactionResults
 from crmlib.models.quadrature import beta_rule
-
-if TYPE_CHECKING:
-    import pandas as pd
+from crmlib.models.transactions import Discounted, TransactionModel
 
 Floats = NDArray[np.float64]
 
 
-class BetaGeoBetaBinomial(LikelihoodModel):
+class BetaGeoBetaBinomial(TransactionModel):
     """BG/BB model of purchases at discrete opportunities, by maximum likelihood.
 
     Parameters
@@ -56,12 +54,14 @@ class BetaGeoBetaBinomial(LikelihoodModel):
     """
 
     names = ("alpha", "beta", "gamma", "delta")
+    dropout_effects: ClassVar[Mapping[str, int]] = {}
 
     def __init__(
         self, frequency: ArrayLike, recency: ArrayLike, age: ArrayLike, *, weights: ArrayLike | None = None
     ) -> None:
-        self.histories = opportunity_histories(frequency, recency, age, weights=weights)
-        self.weights = self.histories.rows.weights
+        self.rate_names = self.dropout_names = ()
+        given = opportunity_histories(frequency, recency, age, weights=weights)
+        self._take(given, given.rows.weights)
         x, n = self.histories.x, self.histories.age
         if not self.weights @ x > 0:
             raise DataError("nobody bought at any opportunity, so nothing can be estimated; take more opportunities")
@@ -70,15 +70,27 @@ class BetaGeoBetaBinomial(LikelihoodModel):
         if self.nobs <= len(self.names):
             raise DataError(f"{self.nobs:g} customers for {len(self.names)} parameters; a population needs far more")
 
+    def _part(self, customers: int) -> None:
+        """Whole numbers leave few distinct histories, so that all are searched at once."""
+
+    def _remedy(self) -> str:
+        return "take more customers or more opportunities"
+
     def _starts(self) -> Iterator[Sequence[float]]:
         x, last = self.histories.x, self.histories.recency
         share = float(np.clip((self.weights @ x) / max(float(self.weights @ last), 1.0), 0.05, 0.95))
         for size in (2.0, 0.5, 8.0):
-            for leaving in ((0.5, 3.0), (1.0, 1.0), (0.2, 10.0)):
+            for leaving in self._dropout_starts(0.0):
                 yield [size * share, size * (1 - share), *leaving]
 
+    def _dropout_starts(self, age: float) -> Sequence[Sequence[float]]:
+        return [(0.5, 3.0), (1.0, 1.0), (0.2, 10.0)]
+
     def _terms(self, theta: Mapping[str, Any]) -> tuple[Floats, dict[str, Any]]:
-        given = self.histories
+        return self._weighed(theta, self.histories)
+
+    def _weighed(self, theta: Mapping[str, Any], given: Histories) -> tuple[Floats, dict[str, Any]]:
+        """Log-likelihood of histories and its derivatives by the logarithm of each parameter."""
         alpha, beta, gamma, delta = (theta[name] for name in self.names)
         x, last, n = (values.astype(int) for values in (given.x, given.recency, given.age))
         j = np.arange(int(n.max()) + 2)
@@ -109,130 +121,106 @@ class BetaGeoBetaBinomial(LikelihoodModel):
         }
         return top + np.log(total), slopes
 
+    def alive_probability(self, theta: Mapping[str, Any], x: Floats, recency: Floats, age: Floats) -> Floats:
+        """Probability to have been active at the last opportunity: that way's part of the likelihood."""
+        from scipy.special import betaln
+
+        alpha, beta, gamma, delta = (theta[name] for name in self.names)
+        log = betaln(alpha + x, beta + age - x) - betaln(alpha, beta)
+        log += betaln(gamma, delta + age) - betaln(gamma, delta)
+        none = np.empty((len(x), 0))
+        given = Histories(x, recency, age, none, none, self.histories.rows)
+        return np.asarray(np.exp(log - self._weighed(theta, given)[0]))
+
+    def active_posterior(self, theta: Mapping[str, Any], x: Floats, age: Floats) -> tuple[Floats, ...]:
+        """Parameters of those still active after so many opportunities."""
+        alpha, beta, gamma, delta = (theta[name] for name in self.names)
+        return alpha + x, beta + age - x, gamma + 0 * x, delta + age
+
+    @staticmethod
+    def expected_count(posterior: tuple[Floats, ...], time: float) -> Floats:
+        """Chance to buy, times the opportunities at which the customer is expected to be still active."""
+        a, b, c, d = posterior
+        stay = np.cumprod([(d + i) / (c + d + i) for i in range(int(time))], axis=0).sum(axis=0) if time else 0 * a
+        return np.asarray(a / (a + b) * stay)
+
+    @staticmethod
+    def count_exceeded(posterior: tuple[Floats, ...], time: Any, count: int) -> Floats:
+        """Probability of a beta-binomial number above `count`, over how many opportunities the customer stays."""
+        from scipy.special import betaln
+        from scipy.stats import betabinom
+
+        a, b, c, d = posterior
+        total, m = np.zeros(len(a)), int(time)
+        for lived in range(count + 1, m + 1):
+            chance = np.exp(betaln(c + (lived < m), d + lived) - betaln(c, d))  # gone at the next, or still there
+            total += chance * betabinom.sf(count, lived, a, b)
+        return total
+
+    @staticmethod
+    def discounted_count(posterior: tuple[Floats, ...], rate: float, horizon: float) -> Floats:
+        r""":math:`E(p)\, E \sum_{j=1}^H \left(\frac{1 - \theta}{1 + d}\right)^j`; d is the discount between two."""
+        a, b, c, d = posterior
+        leave, weights = beta_rule(c, d)
+        log = np.log1p(-np.minimum(leave, 1 - 1e-16)) - np.log1p(rate)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            whole = np.expm1(np.floor(horizon) * log) if np.isfinite(horizon) else -1.0
+            sums = np.where(log < 0, np.exp(log) * whole / np.expm1(log), horizon)
+        return np.asarray(a / (a + b) * (sums * weights).sum(axis=-1))
+
+    @staticmethod
+    def drawn_discounted(
+        posterior: tuple[Floats, ...], draws: int, rate: float, horizon: float, rng: np.random.Generator
+    ) -> Discounted:
+        """Opportunities still met, and purchases at them.
+
+        A discounted binomial sum is drawn as one binomial number that is worth the same in the mean and, but for
+        rounding, in variance.
+        """
+        a, b, c, d = (part[:, None] for part in posterior)
+        size = (len(a), draws)
+        theta = np.maximum(rng.beta(c, d, size), 1e-12)
+        met = np.minimum(np.floor(rng.standard_exponential(size) / -np.log1p(-np.minimum(theta, 1 - 1e-16))), horizon)
+        step = np.log1p(rate)
+        if rate > 0:
+            met = np.minimum(np.floor(met), np.ceil(60 / step))  # what comes later is discounted to nothing
+        met = np.floor(np.minimum(met, 1e9))
+        once, twice = (_geometric(power * step, met) for power in (1, 2))
+        number = np.round(np.divide(once**2, twice, out=np.zeros(size), where=twice > 0)).astype(np.int64)
+        worth = np.divide(once, number, out=np.zeros(size), where=number > 0)
+        return Discounted(rng.binomial(number, rng.beta(a, b, size)).astype(float), worth, np.zeros(size))
+
     def _results(self, free: Floats, information: Floats) -> BetaGeoBetaBinomialResults:
         return BetaGeoBetaBinomialResults(self, free, information)
 
 
-class BetaGeoBetaBinomialResults(LikelihoodResults):
-    """Fitted BG/BB model. Times count opportunities; without histories its functions speak of the customers fitted."""
+class BetaGeoBetaBinomialResults(TransactionResults):
+    """Fitted BG/BB model: the functions of `TransactionResults`, with opportunities for times.
+
+    `time`, `age` and `horizon` count opportunities; a rate of discount is the one between two of them, 0.1 for 10 %.
+    A customer is active, in `probability_alive`, who was at the last opportunity.
+    """
 
     model: BetaGeoBetaBinomial
 
-    def expected_purchases(self, opportunities: int) -> float:
-        """Purchases expected of a new customer at so many opportunities."""
-        new = opportunity_histories(0, 0, 0)
-        return float(self._expectation(new, _whole(opportunities))(self.free)[0])
+    def _given(self, *history: Any, **covariates: Any) -> Histories:
+        return opportunity_histories(*history, **covariates)
 
-    def purchase_probability(self, count: ArrayLike, opportunities: int) -> Any:
-        """Probability of a new customer to buy at exactly so many of the opportunities."""
-        new = tuple(np.atleast_1d(part) for part in self.model.natural(self.free))
-        above = np.array(
-            [1.0, *(_exceeding(new, _whole(opportunities), k)[0] for k in range(_whole(opportunities) + 1))]
-        )
-        counts = np.asarray(count, dtype=int)
-        if np.any(counts < 0):
-            raise ParameterError(f"count is {count!r}; give whole numbers of at least 0")
-        chances = np.append(above[:-1] - above[1:], 0.0)[np.minimum(counts, len(above) - 1)]
-        return chances if counts.ndim else float(chances)
-
-    def probability_alive(self, frequency: Any = None, recency: Any = None, age: Any = None) -> Floats:
-        """Probability of each customer to have been active at the last opportunity."""
-        given = self._histories(frequency, recency, age)
-        return self._alive(given, self.free)[given.rows.place]
-
-    def conditional_expectation(
-        self, opportunities: int, frequency: Any = None, recency: Any = None, age: Any = None
-    ) -> Floats:
-        """Purchases expected of each customer at so many further opportunities."""
-        given = self._histories(frequency, recency, age)
-        return self._expectation(given, _whole(opportunities))(self.free)[given.rows.place]
-
-    def expectation_interval(
-        self, opportunities: int, frequency: Any = None, recency: Any = None, age: Any = None, *, level: float = 0.95
-    ) -> pd.DataFrame:
-        """How well the expectation is known (delta method): expected, low, high, one row a customer."""
-        given = self._histories(frequency, recency, age)
-        table = self.expectation_table(self._expectation(given, _whole(opportunities)), level)
-        return table.iloc[given.rows.place].reset_index(drop=True)
-
-    def prediction_interval(
-        self, opportunities: int, frequency: Any = None, recency: Any = None, age: Any = None, *, level: float = 0.95
-    ) -> pd.DataFrame:
-        """How many purchases a customer may make (posterior predictive): expected, low, high, one row a customer."""
-        import pandas as pd
-
-        require_level(level)
-        given, m, tail = self._histories(frequency, recency, age), _whole(opportunities), (1 - level) / 2
-        alive, after = self._alive(given, self.free), _posterior(self.model.natural(self.free), given)
-        above = np.array([alive * _exceeding(after, m, k) for k in range(m)]).reshape(m, -1)
-        table = {"expected": self._expectation(given, m)(self.free)}
-        table |= {"low": (above > 1 - tail).sum(axis=0), "high": (above > tail).sum(axis=0)}
-        return pd.DataFrame(table).iloc[given.rows.place].reset_index(drop=True)
-
-    def discounted_transactions(
-        self, rate: float, frequency: Any = None, recency: Any = None, age: Any = None
-    ) -> Floats:
-        """Discounted expected residual transactions (DERT): rate is the discount between two opportunities, above 0."""
-        given = self._histories(frequency, recency, age)
-        return self._discounted(given, rate)(self.free)[given.rows.place]
-
-    def discounted_interval(
-        self, rate: float, frequency: Any = None, recency: Any = None, age: Any = None, *, level: float = 0.95
-    ) -> pd.DataFrame:
-        """Delta-method interval of `discounted_transactions`: expected, low, high."""
-        given = self._histories(frequency, recency, age)
-        table = self.expectation_table(self._discounted(given, rate), level)
-        return table.iloc[given.rows.place].reset_index(drop=True)
-
-    def _histories(self, frequency: Any, recency: Any, age: Any) -> Histories:
-        if frequency is None and recency is None and age is None:
-            return self.model.histories
-        if frequency is None or recency is None or age is None:
-            raise ParameterError("give all of frequency, recency and age, or none for the customers of the fit")
-        return opportunity_histories(frequency, recency, age)
-
-    def _alive(self, given: Histories, free: Floats) -> Floats:
-        """Weight of having been active throughout, in the likelihood of each history."""
-        from scipy.special import betaln
-
-        alpha, beta, gamma, delta = self.model.natural(free)
-        other = object.__new__(BetaGeoBetaBinomial)
-        other.histories, other.weights = given, np.ones(len(given.x))
-        x, n = given.x, given.age
-        log = betaln(alpha + x, beta + n - x) - betaln(alpha, beta) + betaln(gamma, delta + n) - betaln(gamma, delta)
-        return np.asarray(np.exp(log - other.evaluated(free)[0]))
-
-    def _expectation(self, given: Histories, m: int) -> Callable[[Floats], Floats]:
-        def value(free: Floats) -> Floats:
-            a, b, c, d = _posterior(self.model.natural(free), given)
-            stay = np.cumprod([(d + i) / (c + d + i) for i in range(m)], axis=0).sum(axis=0) if m else 0 * a
-            return np.asarray(self._alive(given, free) * a / (a + b) * stay)
-
-        return value
-
-    def _discounted(self, given: Histories, rate: float) -> Callable[[Floats], Floats]:
-        if not rate > 0:
-            raise ParameterError(f"the discount rate is {rate}; give one above 0, between two opportunities")
-
-        def value(free: Floats) -> Floats:
-            a, b, c, d = _posterior(self.model.natural(free), given)
-            leave, weights = beta_rule(c, d)
-            total = ((1 - leave) / (rate + leave) * weights).sum(axis=-1)
-            return np.asarray(self._alive(given, free) * a / (a + b) * total)
-
-        return value
+    def _times(self, time: ArrayLike) -> Floats:
+        times = np.asarray(time, dtype=float)
+        if not (np.all(np.isfinite(times)) and np.all(times >= 0) and np.all(times == np.floor(times))):
+            raise ParameterError(f"opportunities is {time!r}; give a whole number of at least 0")
+        return times
 
 
-def opportunity_histories(
-    frequency: ArrayLike, recency: ArrayLike, age: ArrayLike, *, weights: Any = None
-) -> Histories:
-    """Array: checked and grouped histories in whole opportunities.
+def opportunity_histories(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike, **options: Any) -> Histories:
+    """Array: checked and grouped histories in whole opportunities; options as `histories` takes them.
 
     Raises
     ------
     DataError
     """
-    given = histories(frequency, recency, age, weights=weights)
+    given = histories(frequency, recency, age, **options)
     for name, values in (("recency", given.recency), ("age", given.age)):
         if np.any(values != np.floor(values)):
             raise DataError(f"{name} is not whole; it counts opportunities, such as years or campaigns")
@@ -241,35 +229,12 @@ def opportunity_histories(
     return given
 
 
-def _posterior(params: Floats, given: Histories) -> tuple[Floats, ...]:
-    """Parameters of those still active after n opportunities."""
-    alpha, beta, gamma, delta = params
-    x, n = given.x, given.age
-    return alpha + x, beta + n - x, gamma + 0 * x, delta + n
-
-
-def _exceeding(posterior: tuple[Floats, ...], m: int, count: int) -> Floats:
-    """Probability of active customers to buy more than `count` times at m further opportunities."""
-    from scipy.special import betaln
-    from scipy.stats import betabinom
-
-    a, b, c, d = posterior
-    total = np.zeros(len(a))
-    for lived in range(count + 1, m + 1):
-        chance = np.exp(betaln(c + (lived < m), d + lived) - betaln(c, d))  # gone at the next, or still there
-        total += chance * betabinom.sf(count, lived, a, b)
-    return total
+def _geometric(step: float, number: Floats) -> Floats:
+    r""":math:`\sum_{j=1}^n e^{-js}`."""
+    return number if step == 0 else np.expm1(-step * number) / -np.expm1(step)
 
 
 def _table(base: Any, j: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Logarithm of the rising factorial at 0, 1, 2, …, and its derivative by the base."""
-    from crmlib.models.counts import Counts
-
     whole = Counts(j.astype(float))
     return whole.log_rising(base), whole.digamma_rise(base)
-
-
-def _whole(opportunities: int) -> int:
-    if opportunities != int(opportunities) or opportunities < 0:
-        raise ParameterError(f"opportunities is {opportunities}; give a whole number of at least 0")
-    return int(opportunities)

@@ -38,6 +38,17 @@ class Futures(NamedTuple):
     last: bool
 
 
+class Discounted(NamedTuple):
+    """Discounted purchases that active customers may turn out to make.
+
+    `number` of them, each worth `worth`, and one more worth `last`, 0 for none.
+    """
+
+    number: Floats
+    worth: Floats
+    last: Floats
+
+
 class TransactionModel(LikelihoodModel):
     """Model of repeat purchases, by maximum likelihood.
 
@@ -159,10 +170,33 @@ class TransactionModel(LikelihoodModel):
     def discounted_count(posterior: tuple[Floats, ...], rate: float, horizon: float) -> Floats:
         """Purchases expected of active customers up to a horizon, each discounted continuously."""
 
+    @classmethod
+    def drawn_discounted(
+        cls, posterior: tuple[Floats, ...], draws: int, rate: float, horizon: float, rng: np.random.Generator
+    ) -> Discounted:
+        """Random discounted purchases of active customers, arrays of shape (customers, draws).
+
+        A Poisson number of discounted purchases is drawn as one Poisson number with the same mean m and variance v of
+        the discounted sum: rate m² / v, each worth v / m.
+        """
+        future = cls.drawn_futures(posterior, draws, rng)
+        end = np.minimum(future.leaving, horizon)
+        if rate > 0:
+            end = np.minimum(end, 60 / rate)  # what comes later is discounted to nothing
+            faded = np.exp(-rate * end)
+            mean = future.rate * -np.expm1(-rate * end) / rate
+        else:
+            faded, mean = np.ones_like(end), future.rate * end
+        worth = (1 + faded) / 2
+        number = rng.poisson(np.minimum(mean / worth, 1e15)).astype(float)
+        leaves = (future.leaving <= horizon) & future.last & np.isfinite(future.leaving)
+        faded = np.exp(-rate * np.where(leaves, future.leaving, 0.0))  # 0 times infinity is no number
+        return Discounted(number, worth, np.where(leaves, faded, 0.0))
+
     @staticmethod
-    @abstractmethod
     def drawn_futures(posterior: tuple[Floats, ...], draws: int, rng: np.random.Generator) -> Futures:
         """Random futures of active customers, arrays of shape (customers, draws)."""
+        raise NotImplementedError
 
     def _results(self, free: Floats, information: Floats) -> TransactionResults:
         from crmlib.models.predictions import TransactionResults
