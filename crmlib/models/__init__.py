@@ -14,13 +14,13 @@ brands of a category          Dirichlet
 from crmlib.models.beta_binomial import BetaGeoBetaBinomial, BetaGeoBetaBinomialResults
 from crmlib.models.beta_discrete_weibull import BetaDiscreteWeibull
 from crmlib.models.beta_geo import BetaGeoNBD
-from crmlib.models.contractual import ContractResults
 from crmlib.models.dirichlet import Dirichlet, DirichletMarket, DirichletResults, dirichlet_from_measures
 from crmlib.models.gamma_gamma import GammaGamma, GammaGammaResults
 from crmlib.models.modified_beta_geo import ModifiedBetaGeoNBD
 from crmlib.models.nbd import NBD, NBDResults, gamma_top_share, nbd_top_share
 from crmlib.models.pareto_nbd import ParetoNBD
 from crmlib.models.predictions import TransactionResults
+from crmlib.models.renewals import ContractResults
 from crmlib.models.shifted_beta_geometric import ShiftedBetaGeometric
 
 __all__ = [
