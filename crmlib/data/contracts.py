@@ -198,6 +198,17 @@ CONTRACTS: Mapping[str, Contract] = {
         key=("customer_id",),
         references={"customer_id": "customers"},
     ),
+    "referrals": Contract(
+        (
+            _id("referral_id"),
+            _id("referrer_id"),
+            _happened("invited_at"),
+            _id("customer_id", required=False),
+            _happened("joined_at", required=False),
+        ),
+        key=("referral_id",),
+        references={"customer_id": "customers"},
+    ),
     "purchase_history": Contract(
         (
             _id("customer_id"),
@@ -231,4 +242,4 @@ CONTRACTS: Mapping[str, Contract] = {
 }
 
 #: Keys that point at a person: their values never appear in a message.
-PERSONAL = frozenset({"customer_id"})
+PERSONAL = frozenset({"customer_id", "referrer_id"})

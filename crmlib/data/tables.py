@@ -96,6 +96,8 @@ class Tables(Mapping[str, Any]):
         holders = [name for name, source in SOURCES.items() if table in source.tables]
         if holders:
             remedy = f"sources that have it: {', '.join(holders)}"
+        elif table == "referrals":
+            remedy = "data.simulate(rng, reproduction=0.4) makes a firm with it; or add referrals.csv to a folder of yours"
         elif table in CONTRACTS:
             remedy = f"no built-in source has it; add {table}.csv or {table}.parquet to a folder of your own"
         else:

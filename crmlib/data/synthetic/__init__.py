@@ -1,8 +1,9 @@
 """A simulated firm whose truth is known: one population through all tables.
 
 `simulate` makes it; `Truth` is what generated it. One module a part of the story: `acquisition`
-(prospects, channels, who converts), `purchases` (who they are, when they order), `serving` (what an
-order holds and costs), `programme` (loyalty), `counterfactuals` (the firm without a part of itself).
+(prospects, channels, who converts), `purchases` (who they are, when they order), `referrals` (who brought
+whom), `serving` (what an order holds and costs), `programme` (loyalty), `counterfactuals` (the firm without
+a part of itself).
 `subscribers` is another firm, of monthly contracts.
 `data/README.md` describes it to its users.
 """
@@ -22,7 +23,7 @@ import numpy as np
 from crmlib.data.synthetic import parameters, subscribers
 from crmlib.data.synthetic.acquisition import CHANNELS, check_channels
 from crmlib.data.synthetic.firm import firm
-from crmlib.data.synthetic.parameters import TABLES, Parameters
+from crmlib.data.synthetic.parameters import REFERRALS, REFERRING, TABLES, Parameters
 from crmlib.data.synthetic.subscribers import SubscriberTruth, simulate_subscribers
 from crmlib.data.synthetic.tables import frame, length
 from crmlib.data.synthetic.truth import Truth
@@ -72,6 +73,12 @@ def simulate(
     self_selection: float = 1.0,
     parallel_trends: bool = True,
     seasonality: float = 0.2,
+    reproduction: float = 0.0,
+    referral_days: float = 45.0,
+    referral_lift: float = 1.15,
+    referral_stay: float = 0.8,
+    likeness: float = 1.0,
+    reward_effect: float = 1.6,
     tables: Iterable[str] | None = None,
     currency: str = "USD",
     engine: str = "pandas",
@@ -117,8 +124,23 @@ def simulate(
     seasonality : float
         Orders in 30 days that December adds to every account customer from the panel's start on
         (three quarters of it in November, one in October); 0 for none.
+    reproduction : float
+        Customers that a customer refers in the long run where a reward is offered, 0 (nobody refers) to
+        0.8. Above 0 there is a table referrals, and customers have a `referral_arm`: a quarter of them,
+        by lot, are offered no reward. Who is won, when and by which channel stays as it is without.
+    referral_days : float
+        Mean cycle time: days from winning a customer to winning one whom they refer, 1 to 3,650.
+    referral_lift, referral_stay : float
+        What being referred does: factor of the own purchase rate, 1 to 10, and of the rate of leaving,
+        0.01 to 1.
+    likeness : float
+        How much who is referred resembles who referred them, in purchase rate: 0 (not at all) to 1 (rank
+        correlation of a third). Heavier buyers refer more, so that those referred buy more by selection too.
+    reward_effect : float
+        By how much the reward multiplies the number that a customer refers, 1 to 10.
     tables : iterable of str, optional
-        Which of customers, orders, touches, outcomes, memberships, costs to make; all by default.
+        Which of customers, orders, touches, outcomes, memberships, costs, and where customers refer others
+        referrals, to make; all by default.
     currency : str
         Name of the currency.
     engine : {"pandas", "polars", "duckdb"}
@@ -132,7 +154,7 @@ def simulate(
     Raises
     ------
     ParameterError
-        A parameter out of its range, an unknown channel or table.
+        A parameter out of its range, an unknown channel or table, referrals with `channels_off`.
 
     Examples
     --------
@@ -149,7 +171,7 @@ def simulate(
     asked = {name: value for name, value in locals().items() if name in _PARAMETERS}
     known = Parameters(**asked | {"as_of": day, "channels_off": check_channels(channels_off)})
     parameters.check(known)
-    chosen = _chosen(tables)
+    chosen = _chosen(tables, known.reproduction > 0)
     entropy = _entropy(rng)
     columns, truth = firm(known, entropy, chosen)
     frames = {name: frame(values, name, engine) for name, values in columns.items()}
@@ -164,6 +186,7 @@ _ABSENT = {
     "customers": "no customers: nobody converts without the channels that are off",
     "orders": "no orders: nobody converts without the channels that are off",
     "memberships": "no memberships: nobody joined a loyalty programme",
+    "referrals": "no referrals: nobody has invited anyone yet",
 }
 
 
@@ -184,12 +207,15 @@ def default_fingerprint(name: str = "simulated") -> str:
     return _fingerprint(Parameters(**defaults), _entropy(np.random.default_rng(SEED)), TABLES)
 
 
-def _chosen(tables: Iterable[str] | None) -> tuple[str, ...]:
-    names = TABLES if tables is None else (tables,) if isinstance(tables, str) else tuple(tables)
-    unknown = [name for name in names if name not in TABLES]
+def _chosen(tables: Iterable[str] | None, referring: bool) -> tuple[str, ...]:
+    there = (*TABLES, REFERRALS) if referring else TABLES
+    names = there if tables is None else (tables,) if isinstance(tables, str) else tuple(tables)
+    if REFERRALS in names and not referring:
+        raise ParameterError("nobody refers anyone in this firm; set reproduction above 0, such as 0.4")
+    unknown = [name for name in names if name not in there]
     if unknown or not names:
-        raise ParameterError(f"tables are {list(names)}; give some of {', '.join(TABLES)}")
-    return tuple(name for name in TABLES if name in names)
+        raise ParameterError(f"tables are {list(names)}; give some of {', '.join(there)}")
+    return tuple(name for name in there if name in names)
 
 
 def _entropy(rng: np.random.Generator) -> tuple[int, ...]:
@@ -198,7 +224,10 @@ def _entropy(rng: np.random.Generator) -> tuple[int, ...]:
 
 
 def _fingerprint(known: Parameters, entropy: tuple[int, ...], tables: tuple[str, ...]) -> str:
-    told = {"version": VERSION, "parameters": asdict(known), "entropy": entropy, "tables": tables}
+    parameters_told = asdict(known)
+    if not known.reproduction:
+        parameters_told = {name: value for name, value in parameters_told.items() if name not in REFERRING}
+    told = {"version": VERSION, "parameters": parameters_told, "entropy": entropy, "tables": tables}
     text = json.dumps(told, sort_keys=True, default=_plain)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crmlib.data.synthetic import acquisition, programme, purchases
-from crmlib.data.synthetic.parameters import DAY, Parameters, stream
+from crmlib.data.synthetic import acquisition, programme, purchases, referrals
+from crmlib.data.synthetic.parameters import DAY, REFERRALS, Parameters, stream
 from crmlib.data.synthetic.purchases import Orders, Population
 from crmlib.data.synthetic.serving import ACTIVITIES, Baskets
 from crmlib.data.synthetic.tables import Coded, Gappy, length
@@ -41,11 +41,15 @@ def firm(known: Parameters, entropy: tuple[int, ...], wanted: tuple[str, ...]) -
     prospects = acquisition.prospects(known, entropy)
     reached, converts = prospects.without(known.channels_off)
     won = Won(prospects, reached, converts, converts[prospects.converts])
-    people = purchases.population(known, entropy, prospects.decided[prospects.converts])
+    plain = purchases.population(known, entropy, prospects.decided[prospects.converts])
+    bonds = referrals.links(known, entropy, plain)
+    referred = bonds.referrer >= 0
+    people = referrals.influenced(known, plain, referred)
     number = known.customers
     account, joined_days = np.zeros(number, dtype=bool), np.full(number, np.inf)
-    made = purchases.orders(known, entropy, people)
+    made = purchases.orders(known, entropy, plain)
     first = made.basket.amount[:number]
+    made = referrals.changed_orders(known, entropy, plain, people, referred, made)
     caused = prevented = made.rows(np.arange(0))
     if known.programme:
         account, joined_days = programme.accounts(known, entropy, people)
@@ -65,6 +69,9 @@ def firm(known: Parameters, entropy: tuple[int, ...], wanted: tuple[str, ...]) -
         account=account[won.kept],
         joined_days=joined_days[won.kept],
         reward_share=share[won.kept],
+        referrer=bonds.referrer[won.kept],
+        referral_rate=bonds.rate[won.kept],
+        offered=bonds.offered[won.kept],
         first_value=first[won.kept],
         revenue=revenue[won.kept],
         caused_by_customer=place[np.concatenate([caused.customer, prevented.customer])],
@@ -79,6 +86,7 @@ def firm(known: Parameters, entropy: tuple[int, ...], wanted: tuple[str, ...]) -
         "orders": lambda: _orders(_of_kept(made, won.kept)),
         "memberships": lambda: _memberships(truth, tier[won.kept], reward[won.kept]),
         "costs": _costs,
+        REFERRALS: lambda: referrals.invitations(known, entropy, people, bonds),
     }
     tables: dict[str, Columns] = {name: makers[name]() for name in wanted if name in makers}
     if {"customers", "touches", "outcomes"} & set(wanted):
@@ -143,6 +151,8 @@ def _customers(truth: Truth, won: Won, last: NDArray[np.int64]) -> Columns:
     }
     if truth.parameters.programme:
         columns["account"] = truth.account
+    if truth.parameters.reproduction:
+        columns["referral_arm"] = Coded(truth.offered.astype(np.int64), referrals.ARMS)
     return columns
 
 

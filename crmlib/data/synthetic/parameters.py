@@ -15,11 +15,16 @@ DAY = 86_400_000_000
 #: Days of the month in which rates and effects are told, so that months of any length compare.
 MONTH_DAYS = 30.0
 TABLES = ("customers", "orders", "touches", "outcomes", "memberships", "costs")
+#: The table that a firm has besides where customers refer others.
+REFERRALS = "referrals"
+#: What is of no account in a firm without referrals.
+REFERRING = ("reproduction", "referral_days", "referral_lift", "referral_stay", "likeness", "reward_effect")
 # A stream of its own for each part: switching one part off leaves the draws of the others unchanged.
 # New streams go last, for the place in this list is the stream's key.
 _STREAMS = (
     *("prospects", "touches", "traits", "serving_traits", "regions", "orders", "baskets"),
     *("accounts", "season", "rise", "programme", "lapse"),
+    *("referrals", "referred_orders", "invitations"),
 )
 
 
@@ -46,6 +51,12 @@ class Parameters:
     self_selection: float
     parallel_trends: bool
     seasonality: float
+    reproduction: float
+    referral_days: float
+    referral_lift: float
+    referral_stay: float
+    likeness: float
+    reward_effect: float
     currency: str
 
     @property
@@ -79,7 +90,8 @@ class Parameters:
     def plain(self) -> bool:
         """Whether nothing moves purchases but the BG/NBD population itself."""
         moved = self.programme_effect != 1 or self.seasonality > 0 or not self.parallel_trends
-        return not (self.programme and moved)
+        referred = self.reproduction > 0 and (self.referral_lift != 1 or self.referral_stay != 1)
+        return not ((self.programme and moved) or referred)
 
 
 def stream(entropy: tuple[int, ...], part: str) -> np.random.Generator:
@@ -108,6 +120,7 @@ def check(known: Parameters) -> None:
     _number("programme_growth", known.programme_growth, above=-1, high=1)
     _number("self_selection", known.self_selection, low=0, high=5)
     _number("seasonality", known.seasonality, low=0, high=1000)
+    _check_referrals(known)
     for name in ("programme", "parallel_trends"):
         if not isinstance(getattr(known, name), (bool, np.bool_)):
             raise ParameterError(f"{name} is {getattr(known, name)!r}; give True or False")
@@ -120,6 +133,17 @@ def _number(name: str, value: object, *, above: float = -np.inf, low: float = -n
         least = f"above {above:g}" if above > -np.inf else f"of {low:g} or more"
         most = f" and at most {high:g}" if high < np.inf else ""
         raise ParameterError(f"{name} is {value!r}; give a finite number {least}{most}")
+
+
+def _check_referrals(known: Parameters) -> None:
+    _number("reproduction", known.reproduction, low=0, high=0.8)
+    _number("referral_days", known.referral_days, low=1, high=3650)
+    _number("referral_lift", known.referral_lift, low=1, high=10)
+    _number("referral_stay", known.referral_stay, low=0.01, high=1)
+    _number("likeness", known.likeness, low=0, high=1)
+    _number("reward_effect", known.reward_effect, low=1, high=10)
+    if known.reproduction and known.channels_off:
+        raise ParameterError("whom a channel's customers would have referred is not modelled; leave channels_off empty")
 
 
 def _check_growth(known: Parameters) -> None:

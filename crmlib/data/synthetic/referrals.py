@@ -80,21 +80,28 @@ def _referrers(rng: np.random.Generator, known: Parameters, acquired: Ints, rate
     A customer is taken with probability 1/Λ for each unit of cycle time, so that the mean over looks of
     R_j c_ij is the chance to have been referred.
     """
-    number = len(acquired)
+    number, begin = len(acquired), int(known.month_starts[0])
     everyone = np.arange(number)
-    near = int(_NEAR * DAY * number / (known.end - known.month_starts[0]))
-    chosen, total = np.full(number, -1), np.zeros(number)
+    day = DAY * number / (known.end - begin)  # customers won a day
+    near = _NEAR * day
+    # the place of an instant among the customers, on a grid as fine as they are: searching takes five times as long
+    step = (known.end - begin) / number
+    grid = np.searchsorted(acquired, begin + (np.arange(number) + 0.5) * step).astype(np.float32)
+    own = ((acquired - begin) / step).astype(np.float32)
+    heavy, steep = place.astype(np.float32), np.float32(known.likeness)
+    brings = rate.astype(np.float32)
+    chosen, total = np.full(number, -1), np.zeros(number, dtype=np.float32)
     for _ in range(_LOOKS):
-        back = rng.gamma(_SHAPE, known.referral_days / _SHAPE, number) * DAY
-        found = np.searchsorted(acquired, acquired - back.astype(np.int64))
-        found += rng.integers(-near, near + 1, number)
-        possible = (found >= 0) & (found < everyone) & (back < acquired - known.month_starts[0])
+        back = rng.standard_gamma(_SHAPE, number, dtype=np.float32) * np.float32(known.referral_days / _SHAPE * day)
+        cell = own - back
+        jitter = (2 * rng.random(number, dtype=np.float32) - 1) * np.float32(near)
+        found = np.floor(grid[np.maximum(cell, 0).astype(np.int64)] + jitter + 0.5).astype(np.int64)
+        possible = (cell >= 0) & (found >= 0) & (found < everyone)
         found[~possible] = 0
-        weight = np.where(possible, rate[found] * (1 + known.likeness * place * place[found]), 0.0)
+        weight = possible * brings[found] * (1 + steep * heavy * heavy[found])
         total += weight
-        with np.errstate(invalid="ignore"):  # nothing so far: nothing is taken
-            chosen = np.where(rng.random(number) * total < weight, found, chosen)
-    return np.where(rng.random(number) < total / _LOOKS, chosen, -1)
+        chosen = np.where(rng.random(number, dtype=np.float32) * total < weight, found, chosen)
+    return np.where(rng.random(number) * _LOOKS < total, chosen, -1)
 
 
 def influenced(known: Parameters, people: Population, referred: NDArray[np.bool_]) -> Population:
@@ -143,7 +150,8 @@ def changed_orders(
     buyer = np.concatenate([np.repeat(who, further), np.repeat(who, longer)])
     added = filled(rng, known, people, buyer, people.acquired[buyer] + (days * DAY).astype(np.int64))
 
-    last = np.arange(len(made.customer) - np.count_nonzero(plain.dropout_days < plain.observed_days), len(made.customer))
+    leavers = np.count_nonzero(plain.dropout_days < plain.observed_days)
+    last = len(made.customer) - leavers + np.arange(leavers)
     last = last[referred[made.customer[last]]]
     leaver = made.customer[last]
     instant, kept = made.instant.copy(), np.ones(len(made.customer), dtype=bool)

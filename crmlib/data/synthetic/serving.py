@@ -92,9 +92,14 @@ def baskets(
 
 def expected_contribution(mean_spend: Floats, return_rate: Floats, service_rate: Floats) -> Floats:
     """Expected amount less cost of goods and avoidable cost, of an order of each customer."""
-    plain = 1 - sum(chance for _, chance in _DISCOUNTS)
-    full = mean_spend * (plain + sum(chance / (1 - share) for share, chance in _DISCOUNTS))
     further = np.minimum(mean_spend / _LINE_VALUE, _MOST_LINES)
     served = RATES["orders"] + RATES["lines"] * (1 + further) + RATES["deliveries"] * (1 + _SPLIT * further)
     served = served + RATES["returns"] * return_rate * (1 + further) + RATES["service_calls"] * service_rate
-    return np.asarray(mean_spend - _COST_SHARE * full - served)
+    return np.asarray(expected_gross_margin(mean_spend) - served)
+
+
+def expected_gross_margin(mean_spend: Floats) -> Floats:
+    """Expected amount less cost of goods, of an order of each customer."""
+    plain = 1 - sum(chance for _, chance in _DISCOUNTS)
+    full = mean_spend * (plain + sum(chance / (1 - share) for share, chance in _DISCOUNTS))
+    return np.asarray(mean_spend - _COST_SHARE * full)

@@ -56,6 +56,12 @@ class Truth:
         Days from acquisition to joining the programme; infinite for who never joins.
     reward_share : float array
         Share of a member's spend after joining that goes into rewards; 0 for others.
+    referrer : int array
+        Row of the customer who referred them; -1 for who came by themselves.
+    referral_rate : float array
+        Customers that each refers in the long run, expected.
+    offered : bool array
+        Who is offered a reward for referring, by lot.
     first_value, revenue : float array
         Amount of the first order; of all orders.
     caused_by_customer, caused_at, caused_orders, caused_spend : arrays
@@ -78,6 +84,9 @@ class Truth:
     account: NDArray[np.bool_]
     joined_days: Floats
     reward_share: Floats
+    referrer: NDArray[np.int64]
+    referral_rate: Floats
+    offered: NDArray[np.bool_]
     first_value: Floats
     revenue: Floats
     caused_by_customer: NDArray[np.int64]
@@ -288,6 +297,18 @@ class Truth:
         from crmlib.data.synthetic import counterfactuals
 
         return counterfactuals.programme_effect(self, period, horizon, per_days=per_days, by_cohort=by_cohort)
+
+    def reproduction_number(self, days: float = np.inf, offered: bool | None = None) -> float:
+        """Customers that one refers within so many days, see `crmlib.data.synthetic.referrals.reproduction_number`."""
+        from crmlib.data.synthetic import referrals
+
+        return referrals.reproduction_number(self, days, offered)
+
+    def referral_effect(self, days: float, quiet_days: float = 90.0) -> pd.DataFrame:
+        """What being referred changes, of each customer: see `crmlib.data.synthetic.referrals.referral_effect`."""
+        from crmlib.data.synthetic import referrals
+
+        return referrals.referral_effect(self, days, quiet_days)
 
 
 def _instant(day: datetime.date | str) -> int:
