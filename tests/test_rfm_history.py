@@ -144,3 +144,68 @@ def test_the_sample_gives_the_published_histories():
     assert (mine["frequency"] == theirs["frequency"]).all()
     for column in ("recency", "age", "monetary_value"):
         np.testing.assert_allclose(mine[column], theirs[column], atol=0.0051)
+
+
+# -- opportunities -------------------------------------------------------------------------------
+
+# Ann: first in January (twice), a return alone in February, March twice, May. Bob: first in February, a return of
+# all of it in April. Cleo: first in May. Dan: returns alone. Eve: first in June, which 15 June does not end.
+MONTHS = [
+    ("ann", 1, 1, 5.0), ("ann", 1, 31, 7.0), ("ann", 2, 10, -2.0), ("ann", 3, 1, 4.0), ("ann", 3, 31, 6.0),
+    ("ann", 5, 31, 9.0), ("bob", 2, 28, 3.0), ("bob", 4, 1, -3.0), ("cleo", 5, 1, 8.0), ("dan", 3, 3, -1.0),
+    ("eve", 6, 2, 2.0),
+]  # fmt: skip
+
+
+def months(frame):
+    days = [datetime.datetime(2026, month, day, 23) for _, month, day, _ in MONTHS]
+    return frame(
+        {"customer_id": [who for who, *_ in MONTHS], "ordered_at": days, "amount": [amount for *_, amount in MONTHS]}
+    )
+
+
+def test_opportunities_equal_the_hand_worked_table_on_every_engine(frame):
+    result = rfm.opportunity_history(months(frame), as_of="2026-06-15")
+    assert frame.same_kind(result)
+    table = to_pandas(result, sort_by=["customer_id"])
+    assert table["customer_id"].tolist() == ["ann", "bob", "cleo"]
+    # opportunities of Ann: February (a return is no purchase), March, April, May; of Bob: March, April, May
+    assert table[["frequency", "recency", "age"]].to_numpy().tolist() == [[2, 4, 4], [0, 0, 3], [0, 0, 0]]
+    np.testing.assert_allclose(table["monetary_value"], [8.5, np.nan, np.nan])  # (-2 + 10 + 9) / 2
+    assert to_pandas(rfm.opportunity_history(months(frame), as_of="2026-06-30"))["age"].max() == 5
+
+
+def test_opportunities_held_out(frame):
+    table = to_pandas(
+        rfm.opportunity_history(months(frame), as_of="2026-02-28", until="2026-06-15"), sort_by=["customer_id"]
+    )
+    assert table["customer_id"].tolist() == ["ann", "bob"]
+    assert table[["frequency", "recency", "age"]].to_numpy().tolist() == [[0, 0, 1], [0, 0, 0]]
+    assert table["holdout_time"].tolist() == [3, 3]  # March, April, May
+    assert table["holdout_frequency"].tolist() == [2, 0]
+    assert table["holdout_amount"].tolist() == [19.0, -3.0]
+
+
+def test_opportunities_say_what_is_wrong(frame):
+    with pytest.raises(ParameterError, match="period 'fortnight' is unknown"):
+        rfm.opportunity_history(months(frame), period="fortnight")
+    with pytest.raises(ParameterError, match="no month ends after 2026-06-01 up to 2026-06-15"):
+        rfm.opportunity_history(months(frame), as_of="2026-06-01", until="2026-06-15")
+    with pytest.raises(ParameterError, match="as_of is not set"):
+        rfm.opportunity_history(months(frame), until="2026-06-15")
+    nobody = nw.from_native(months(frame)).filter(nw.col("amount") > 99).to_native()
+    assert to_pandas(rfm.opportunity_history(nobody)).empty
+
+
+@pytest.mark.data
+def test_opportunities_of_cdnow_agree_with_plain_pandas(real_data):
+    orders = to_pandas(data.load("cdnow_sample")["orders"])
+    table = rfm.opportunity_history(orders, period="quarter", as_of="1997-12-31", until="1998-06-30")
+    quarter = orders.assign(n=orders["ordered_at"].dt.year * 4 + orders["ordered_at"].dt.quarter)
+    cells = quarter.drop_duplicates(["customer_id", "n"]).pivot_table(
+        "amount", "customer_id", "n", "size", fill_value=0
+    )
+    assert (table["frequency"] == (cells[[7988 + q for q in (2, 3, 4)]] > 0).sum(axis=1).to_numpy()).all()
+    assert (table["holdout_frequency"] == (cells[[7992 + q for q in (1, 2)]] > 0).sum(axis=1).to_numpy()).all()
+    assert table["age"].eq(3).all()
+    assert table["holdout_time"].eq(2).all()

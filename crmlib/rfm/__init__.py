@@ -26,6 +26,7 @@ from crmlib.rfm.migration import (
     segment_value,
 )
 from crmlib.rfm.naming import SEGMENTS, segment_grid, segments
+from crmlib.rfm.opportunities import opportunity_history
 from crmlib.rfm.selection import captured_share, gains_curve, lift_table, rule_comparison, simple_rules
 from crmlib.rfm.summary import SCORES, customer_summary, rfm_scores, score_cuts
 from crmlib.rfm.truth import true_future_spend
@@ -52,6 +53,7 @@ __all__ = [
     "lift_table",
     "look_alikes",
     "migration_matrix",
+    "opportunity_history",
     "purchase_history",
     "ranking_quality",
     "rfm_scores",
