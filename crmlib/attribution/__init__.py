@@ -15,6 +15,8 @@ Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of St
 """
 
 from crmlib.attribution import conclusions
+from crmlib.attribution.ages import order_margins
+from crmlib.attribution.comparisons import margin_comparison, retention_comparison
 from crmlib.attribution.estimates import credits, credits_by_rule, removal_effects, share_table, transition_matrix
 from crmlib.attribution.events import from_paths, journeys, journeys_until
 from crmlib.attribution.exploration import conversion_times, frequent_paths, path_lengths
@@ -22,6 +24,7 @@ from crmlib.attribution.game import ordered_shapley
 from crmlib.attribution.hazard import touch_effects
 from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_rule, has_costs
 from crmlib.attribution.order import order_choice
+from crmlib.attribution.payback import channel_returns, payback_times
 from crmlib.attribution.positional import Rule
 from crmlib.attribution.response import ResponseCurves, best_budget, response_curves
 from crmlib.attribution.rules import (
@@ -39,14 +42,18 @@ from crmlib.attribution.rules import (
 )
 from crmlib.attribution.sample import CreditSample, credit_intervals, credit_sample, paired_comparison
 from crmlib.attribution.truth import holdout_effect, misplaced_budget, rule_bias, true_acquisition_costs
+from crmlib.attribution.values import ChannelValues, channel_values
 
 __all__ = [
+    "ChannelValues",
     "CreditSample",
     "ResponseCurves",
     "Rule",
     "acquisition_costs",
     "best_budget",
     "channel_costs",
+    "channel_returns",
+    "channel_values",
     "conclusions",
     "conversion_times",
     "costs_by_rule",
@@ -64,16 +71,20 @@ __all__ = [
     "last_non_direct",
     "last_touch",
     "linear",
+    "margin_comparison",
     "markov",
     "misplaced_budget",
     "order_choice",
+    "order_margins",
     "ordered_shapley",
     "paired_comparison",
     "path_lengths",
+    "payback_times",
     "person_period",
     "position_based",
     "removal_effects",
     "response_curves",
+    "retention_comparison",
     "rule_bias",
     "selected_markov",
     "shapley",

@@ -105,8 +105,8 @@ def priced(table: pd.DataFrame, customers: str, *, worth: float) -> pd.DataFrame
         raise ParameterError(f"worth is {worth}; give what a customer is worth, above 0")
     cost = table["cost"].to_numpy(dtype=float)
     found = pd.DataFrame({"channel": table["channel"], "cost": cost, "customers": table[customers]})
-    found["cost_per_customer"] = _ratio(cost, table[customers].to_numpy(dtype=float))
-    found["low"], found["high"] = (_ratio(cost, table[end].to_numpy(dtype=float)) for end in ("high", "low"))
+    found["cost_per_customer"] = price(cost, table[customers].to_numpy(dtype=float))
+    found["low"], found["high"] = (price(cost, table[end].to_numpy(dtype=float)) for end in ("high", "low"))
     found["verdict"] = np.select(
         [cost == 0, found["high"] < worth, found["low"] > worth], [FREE, EARNS, LOSES], default=UNCLEAR
     )
@@ -133,7 +133,7 @@ def costs_by_rule(credits: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
 
     wide = credits.pivot(index="channel", columns="rule", values="conversions")[credits["rule"].unique()]
     cost = pd.Series(_cost_of(pd.Series(wide.index), costs), index=wide.index)
-    ratio = {rule: _ratio(cost.to_numpy(), wide[rule].to_numpy(dtype=float)) for rule in wide.columns}
+    ratio = {rule: price(cost.to_numpy(), wide[rule].to_numpy(dtype=float)) for rule in wide.columns}
     return pd.DataFrame(ratio, index=wide.index)[cost > 0]
 
 
@@ -176,11 +176,11 @@ def _dear(cost: float, credit: float) -> float:
     return cost / credit if credit > 0 else np.inf
 
 
-def _ratio(cost: np.ndarray, customers: np.ndarray) -> np.ndarray:
+def price(cost: np.ndarray | float, customers: np.ndarray) -> np.ndarray:
     """Cost per customer: infinite where there are none, or fewer; 0 where nothing is spent; missing stays."""
     some = customers > 0
     ratio = np.divide(cost, customers, out=np.where(np.isnan(customers), np.nan, np.inf), where=some)
-    return np.where((cost == 0) & ~np.isnan(customers), 0.0, ratio)
+    return np.where((np.asarray(cost) == 0) & ~np.isnan(customers), 0.0, ratio)
 
 
 def _cost_of(channels: pd.Series, costs: pd.DataFrame) -> np.ndarray:
