@@ -1,0 +1,40 @@
+"""Figures: axes in, axes out. A cell makes a canvas, draws on it, and ends in `show`.
+
+`show` publishes one PNG with its alternative text and closes the figure, so a cell shows each
+figure once, in Jupyter, papermill and nbconvert alike, whatever the Matplotlib backend.
+"""
+
+from crmlib.figures.fits import frequencies, renewal_tracking, tracking
+from crmlib.figures.marks import curve, dots, heatmap, intervals
+from crmlib.figures.sheet import (
+    COLOURS,
+    GREY,
+    canvas,
+    from_zero,
+    label,
+    legend,
+    png,
+    share_axis,
+    show,
+    whole_numbers,
+)
+
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "canvas",
+    "curve",
+    "dots",
+    "frequencies",
+    "from_zero",
+    "heatmap",
+    "intervals",
+    "label",
+    "legend",
+    "png",
+    "renewal_tracking",
+    "share_axis",
+    "show",
+    "tracking",
+    "whole_numbers",
+]

@@ -1,0 +1,116 @@
+"""How a model of customers fits: purchases tracked over time, and how many customers made how many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crmlib.errors import MissingColumnsError, ParameterError
+from crmlib.figures.marks import curve
+from crmlib.figures.sheet import GREY, from_zero, legend, share_axis, whole_numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+#: Colour of what was seen, so that the models keep the others.
+MADE = "#666666"
+
+
+def tracking(axes: Axes, tables: Mapping[str, pd.DataFrame], *, known_until: float | None = None) -> Axes:
+    """Cumulative purchases made, and expected by each model, over time.
+
+    Parameters
+    ----------
+    axes : Axes
+    tables : mapping of model to table
+        As `clv.cumulative_purchases` gives them for the same orders: time, actual, expected.
+    known_until : float, optional
+        Time up to which the models had seen the purchases, as a grey vertical line.
+
+    Raises
+    ------
+    MissingColumnsError, ParameterError
+        No table, or one without its columns.
+    """
+    for number, (name, table) in reversed(list(enumerate(_checked(tables, "time", "actual", "expected").items()))):
+        curve(axes, table["time"], table["expected"], name=name, colour=number, dashed=True)
+    curve(axes, table["time"], table["actual"], name="made", colour=MADE)
+    if known_until is not None:
+        axes.axvline(known_until, color=GREY, linewidth=1)
+        axes.annotate(
+            "known until here",
+            (known_until, 0.03),
+            xycoords=("data", "axes fraction"),
+            xytext=(-5, 0),
+            textcoords="offset points",
+            ha="right",
+            color=GREY,
+        )
+    return legend(from_zero(axes), "upper left")
+
+
+def renewal_tracking(axes: Axes, tables: Mapping[str, pd.DataFrame], *, known_until: float | None = None) -> Axes:
+    """Share of customers still under contract after each renewal, seen and expected by each model with its band.
+
+    Parameters
+    ----------
+    axes : Axes
+    tables : mapping of model to table
+        As `clv.renewal_table` gives them for the same customers: renewal, survival, expected, low, high.
+    known_until : float, optional
+        Renewal up to which the models had seen them, as a grey vertical line.
+
+    Raises
+    ------
+    MissingColumnsError, ParameterError
+        No table, or one without its columns.
+    """
+    columns = ("renewal", "survival", "expected", "low", "high")
+    for number, (name, table) in enumerate(_checked(tables, *columns).items()):
+        x, low, high = (table[column] for column in ("renewal", "low", "high"))
+        curve(axes, x, table["expected"], low=low, high=high, name=name, colour=number, dashed=True)
+    axes.plot(table["renewal"], table["survival"], "o", color=MADE, markersize=4.5, label="seen")
+    if known_until is not None:
+        axes.axvline(known_until, color=GREY, linewidth=1)
+    axes.set_ylim(0, 1.02)
+    return legend(whole_numbers(share_axis(axes)), "upper right")
+
+
+def frequencies(axes: Axes, tables: Mapping[str, pd.DataFrame]) -> Axes:
+    """Customers by number of purchases as bars, and how many each model expects as points on a line.
+
+    Parameters
+    ----------
+    axes : Axes
+    tables : mapping of model to table
+        As `clv.frequency_table` gives them for the same customers: frequency, actual, expected, last.
+
+    Raises
+    ------
+    MissingColumnsError, ParameterError
+        No table, or one without its columns.
+    """
+    named = _checked(tables, "frequency", "actual", "expected", "last")
+    first = next(iter(named.values()))
+    place = np.arange(len(first))
+    axes.bar(place, first["actual"], color="#D8D8D8", width=0.75, label="customers")
+    for number, (name, table) in enumerate(named.items()):
+        curve(axes, place, table["expected"], name=name, colour=number, marker="osv^"[number % 4])
+    texts = [f"{x:g}{'+' if last else ''}" for x, last in zip(first["frequency"], first["last"], strict=True)]
+    axes.set_xticks(place, texts)
+    axes.grid(visible=False, axis="x")
+    return legend(from_zero(axes), "upper right")
+
+
+def _checked(tables: Mapping[str, pd.DataFrame], *columns: str) -> Mapping[str, pd.DataFrame]:
+    if not tables:
+        raise ParameterError("no table is given; name at least one model's")
+    for name, table in tables.items():
+        if missing := [column for column in columns if column not in table.columns]:
+            raise MissingColumnsError(f"the table of {name} lacks {', '.join(map(repr, missing))}; see the docstring")
+        if not len(table):
+            raise ParameterError(f"the table of {name} has no rows, so there is nothing to draw; take more data")
+    return tables
