@@ -244,6 +244,7 @@ def test_truth_cannot_be_changed():
         {"self_selection": -0.1},
         {"parallel_trends": "yes"},
         {"seasonality": -1},
+        {"intent_value": -0.1},
         {"tables": ("order_lines",)},
         {"tables": ()},
     ],

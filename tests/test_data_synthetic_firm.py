@@ -560,3 +560,34 @@ def test_allocated_and_avoidable_activities_are_marked(whole):
     drivers = {"orders", "lines", "deliveries", "returns", "service_calls", "months", "amount"}
     assert set(costs["driver"]) == drivers
     assert (costs["rate"] > 0).all()
+
+
+def test_intent_value_raises_the_rates_of_those_who_would_have_come_anyway():
+    """Each rate is the plain firm's times e^(0.7 intent); who is won, when and by which channel is the same."""
+    plain, moved = (firm(2_000, intent_value=value, programme=False) for value in (0.0, 0.7))
+    people = prospects(plain.truth.parameters, plain.truth.entropy)
+    factor = np.exp(0.7 * people.intent[people.converts].astype(float))
+    np.testing.assert_allclose(moved.truth.purchase_rate, plain.truth.purchase_rate * factor)
+    for name in ("customers", "touches"):
+        pd.testing.assert_frame_equal(moved[name], plain[name])
+    assert moved.fingerprint != plain.fingerprint
+    means = pd.Series(factor).groupby(moved["customers"]["channel"].astype(str).to_numpy()).mean()
+    assert means["pay per click"] > means["sponsorship"]
+    with pytest.raises(ParameterError, match="simulate it with intent_value=0"):
+        moved.truth.expected_active_share(0, 30)
+
+
+def test_added_customers_are_those_who_are_missing_without_the_channel():
+    tables = firm(2_000)
+    added = tables.truth.added_customers()
+    counts = added.groupby("channel").size()
+    increments = tables.truth.channel_increments().set_index("channel")["increment"]
+    assert counts.to_dict() == increments[increments > 0].to_dict()
+    without = firm(2_000, channels_off=("sponsorship",))
+    missing = set(tables["customers"]["customer_id"]) - set(without["customers"]["customer_id"])
+    assert set(added.loc[added["channel"] == "sponsorship", "customer_id"]) == missing
+    left = without.truth.added_customers()
+    assert "sponsorship" not in set(left["channel"])
+    lonely = firm(20, channels_off=PAID).truth.added_customers()
+    assert lonely.empty
+    assert lonely.columns.tolist() == ["channel", "customer_id"]

@@ -73,6 +73,7 @@ def simulate(
     self_selection: float = 1.0,
     parallel_trends: bool = True,
     seasonality: float = 0.2,
+    intent_value: float = 0.0,
     reproduction: float = 0.0,
     referral_days: float = 45.0,
     referral_lift: float = 1.15,
@@ -124,6 +125,10 @@ def simulate(
     seasonality : float
         Orders in 30 days that December adds to every account customer from the panel's start on
         (three quarters of it in November, one in October); 0 for none.
+    intent_value : float
+        Logarithm of the factor by which a standard deviation of intent, before any contact, raises the
+        purchase rate, 0 to 2. At 0 customers are alike whatever channel won them; above it those order more
+        who would have come anyway, and so the customers of the channels that meet them.
     reproduction : float
         Customers that a customer refers in the long run where a reward is offered, 0 (nobody refers) to
         0.8. Above 0 there is a table referrals, and customers have a `referral_arm`: a quarter of them,
@@ -225,6 +230,8 @@ def _entropy(rng: np.random.Generator) -> tuple[int, ...]:
 
 def _fingerprint(known: Parameters, entropy: tuple[int, ...], tables: tuple[str, ...]) -> str:
     parameters_told = asdict(known)
+    if not known.intent_value:  # what is off leaves firms as they were before there was such an option
+        del parameters_told["intent_value"]
     if not known.reproduction:
         parameters_told = {name: value for name, value in parameters_told.items() if name not in REFERRING}
     told = {"version": VERSION, "parameters": parameters_told, "entropy": entropy, "tables": tables}

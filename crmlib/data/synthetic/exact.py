@@ -22,6 +22,11 @@ def population_active_probability(
             "this firm's loyalty programme and season move its orders by the calendar, so that no one probability "
             "holds for all cohorts; simulate it with programme=False, or use active_probability"
         )
+    if known.intent_value:
+        raise ParameterError(
+            "this firm's customers order the more the higher their intent was, so that no gamma distribution holds; "
+            "simulate it with intent_value=0, or use active_probability"
+        )
     start, end = (days / 7 for days in interval(start_days, end_days))
     factor = np.asarray(cohort_factor, dtype=float)
     if not np.all(factor > 0):

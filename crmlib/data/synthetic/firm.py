@@ -41,7 +41,8 @@ def firm(known: Parameters, entropy: tuple[int, ...], wanted: tuple[str, ...]) -
     prospects = acquisition.prospects(known, entropy)
     reached, converts = prospects.without(known.channels_off)
     won = Won(prospects, reached, converts, converts[prospects.converts])
-    plain = purchases.population(known, entropy, prospects.decided[prospects.converts])
+    came = prospects.converts
+    plain = purchases.population(known, entropy, prospects.decided[came], prospects.intent[came])
     bonds = referrals.links(known, entropy, plain)
     referred = bonds.referrer >= 0
     people = referrals.influenced(known, plain, referred)

@@ -51,6 +51,7 @@ class Parameters:
     self_selection: float
     parallel_trends: bool
     seasonality: float
+    intent_value: float
     reproduction: float
     referral_days: float
     referral_lift: float
@@ -120,6 +121,7 @@ def check(known: Parameters) -> None:
     _number("programme_growth", known.programme_growth, above=-1, high=1)
     _number("self_selection", known.self_selection, low=0, high=5)
     _number("seasonality", known.seasonality, low=0, high=1000)
+    _number("intent_value", known.intent_value, low=0, high=2)
     _check_referrals(known)
     for name in ("programme", "parallel_trends"):
         if not isinstance(getattr(known, name), (bool, np.bool_)):

@@ -56,12 +56,16 @@ class Orders(NamedTuple):
         return Orders(self.customer[chosen], self.instant[chosen], self.basket.rows(chosen))
 
 
-def population(known: Parameters, entropy: tuple[int, ...], acquired: NDArray[np.int64]) -> Population:
-    """Customers with the traits of a BG/NBD population, however they were won."""
+def population(
+    known: Parameters, entropy: tuple[int, ...], acquired: NDArray[np.int64], intent: NDArray[np.float32]
+) -> Population:
+    """Customers with the traits of a BG/NBD population; those of higher intent may order more often."""
     rng, number = stream(entropy, "traits"), known.customers
     place = (np.searchsorted(known.month_starts, acquired, side="right") - 1) / max(known.months - 1, 1)
     factor = known.trend**place / min(1.0, known.trend)
     rate = rng.gamma(known.r, 1 / known.alpha, number)
+    if known.intent_value:
+        rate = rate * np.exp(known.intent_value * intent.astype(float))
     dropout = rng.beta(known.a, known.b, number)
     with np.errstate(divide="ignore", over="ignore"):  # a rate of 0 in floating point never leaves
         dropout_weeks = rng.standard_exponential(number) / (rate * dropout)
