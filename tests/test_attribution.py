@@ -296,16 +296,30 @@ def test_markov_equals_the_chain_solved_anew_without_each_channel(order, seed):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_sparse_and_dense_solutions_agree(order, monkeypatch):
+def test_all_ways_to_solve_the_chain_agree(order, monkeypatch):
+    """One inverse, journeys followed step by step, and a factorisation for each channel."""
     touches, outcomes = tables(*random_journeys(7, "abcdefgh", 60))
-    chain = Chain.of(read(touches, outcomes), order)
     paths = read(touches, outcomes)
+    chain = Chain.of(paths, order)
     amounts, journeys = paths.conversions[:, None] * [1, 2, 3], paths.journeys[:, None]
-    dense = chain.losses(amounts, journeys), chain.losses(amounts, journeys * [1, 2, 1])
-    monkeypatch.setattr("crmlib.attribution.chain.DENSE", 0)
-    sparse = chain.losses(amounts, journeys), chain.losses(amounts, journeys * [1, 2, 1])
-    for one, other in zip(dense, sparse, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-9)
+
+    def losses(**limits):
+        for name, limit in limits.items():
+            monkeypatch.setattr(f"crmlib.attribution.chain.{name}", limit)
+        return chain.losses(amounts, journeys), chain.losses(amounts, journeys * [1, 2, 1])
+
+    inverse, walked = losses(), losses(WALKED=0)
+    slow, factorised = losses(_STEPS=2), losses(DENSE=0)
+    for found in (walked, slow, factorised):
+        for one, other in zip(inverse, found, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+def test_walks_that_hardly_end_are_solved_too():
+    """By hand: from a to b and back a thousand times on average, then won or lost: without b, nothing."""
+    touches, outcomes = tables(("ab" * 1_000, 1, 1), *[((f"c{number}",), 0, 1) for number in range(400)])
+    found = attribution.removal_effects(touches, outcomes).set_index("channel")["removal_effect"]
+    assert found.loc[["a", "b", "c0"]].tolist() == pytest.approx([1, 1, 0])
 
 
 def test_removal_effects_agree_with_a_simulated_chain():
@@ -678,6 +692,27 @@ def test_paths_in_text_become_touches(frame):
         attribution.from_paths(frame(paths), separator=" ")
     with pytest.raises(MissingColumnsError, match="paths lacks 'conversions', 'value', 'nulls'"):
         attribution.from_paths(frame(paths))
+
+
+def test_merged_paths_give_the_same_credits_from_fewer_rows(frame):
+    paths = {
+        "path": ["a > b", "b", None, " a > b ", "", "b"],
+        "conversions": [2, 0, 1, 1, 2, 4],
+        "value": [1.5, 0.0, 3.0, 2.0, 1.0, 8.0],
+        "nulls": [1, 5, 0, 3, 1, 1],
+    }
+    touches, outcomes = attribution.from_paths(frame(paths), merged=True)
+    assert frame.same_kind(touches)
+    rows = to_pandas(outcomes, sort_by=["journey_id"])
+    assert rows.to_numpy().tolist() == [[1, 3, 3.5, 4], [2, 4, 8.0, 6], [3, 3, 4.0, 1]]
+    assert to_pandas(touches, sort_by=["journey_id", "position"])["channel"].tolist() == ["a", "b", "b"]
+    for rule in RULES:
+        pd.testing.assert_frame_equal(
+            credits(touches, outcomes, rule=rule), credits(*attribution.from_paths(frame(paths)), rule=rule)
+        )
+    missing = frame(paths | {"nulls": [1, 5, 0, None, 1, 1]})
+    with pytest.raises(DataError, match=r"nulls is missing in 1 rows|nulls is not finite"):
+        credits(*attribution.from_paths(missing, merged=True))
 
 
 def test_unordered_touches_are_ordered_alike_by_every_route(monkeypatch):

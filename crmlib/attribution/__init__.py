@@ -16,9 +16,11 @@ Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of St
 
 from crmlib.attribution import conclusions
 from crmlib.attribution.ages import order_margins
+from crmlib.attribution.aggregated import from_paths
+from crmlib.attribution.budget import best_budget
 from crmlib.attribution.comparisons import margin_comparison, retention_comparison
 from crmlib.attribution.estimates import credits, credits_by_rule, removal_effects, share_table, transition_matrix
-from crmlib.attribution.events import from_paths, journeys, journeys_until
+from crmlib.attribution.events import journeys, journeys_until
 from crmlib.attribution.exploration import conversion_times, frequent_paths, path_lengths
 from crmlib.attribution.game import ordered_shapley
 from crmlib.attribution.hazard import touch_effects
@@ -26,7 +28,7 @@ from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_
 from crmlib.attribution.order import order_choice
 from crmlib.attribution.payback import channel_returns, payback_times
 from crmlib.attribution.positional import Rule
-from crmlib.attribution.response import ResponseCurves, best_budget, response_curves
+from crmlib.attribution.response import ResponseCurves, response_curves
 from crmlib.attribution.rules import (
     first_touch,
     last_non_direct,

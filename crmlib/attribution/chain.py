@@ -6,7 +6,9 @@ value). With :math:`Q = I - D^{-1} F`, D the visits, a journey that stands in a 
 :math:`h = (I - Q)^{-1} D^{-1} e = G e`, :math:`G = F^{-1}`. Journeys that start in the states and
 follow the chain visit them D times again, so the whole is worth :math:`\sum e`. Without the states S
 that hold a channel, block inversion leaves :math:`\sum e - 1' (G_{SS})^{-1} (G e)_S`: one inverse
-gives the loss of every channel; at order 1 it is :math:`(G e)_j / G_{jj}`.
+gives the loss of every channel; at order 1 it is :math:`(G e)_j / G_{jj}`. Of many states no inverse is
+formed: :math:`v Q^n`, v the journeys that begin in each state, is summed until less than :math:`10^{-16}`
+of them are under way, the states of the removed channel left out.
 """
 
 from __future__ import annotations
@@ -18,10 +20,16 @@ import numpy as np
 
 from crmlib.attribution.paths import Paths
 
-#: Beyond so many states the inverse is not formed; each channel gets its own sparse factorisation.
+#: Up to so many states the inverse is formed; beyond them journeys are followed step by step.
+WALKED = 300
+#: Where walks end too slowly to be followed: up to so many states the inverse, beyond them a sparse
+#: factorisation for each channel.
 DENSE = 3_000
 #: Numbers in a block of matrices that are inverted together (about 160 MB).
 _BLOCK = 20_000_000
+_PART = 1 << 16
+_STEPS = 1_000  # of walks that are followed
+_LEFT = 1e-16  # part of the journeys that may still be under way then: below the rounding of the sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +98,37 @@ class Chain:
         """
         counts, visits = self.flows(journeys)
         ended = sums(self.last, len(self.states)) @ amount
-        if len(self.states) > DENSE:
-            return self._sparse_losses(counts, visits, ended)
-        if journeys.shape[1] == 1:
+        if len(self.states) > WALKED:
+            return self._walked_losses(counts, visits, ended)
+        return self._block_losses(counts, visits, ended)
+
+    def _walked_losses(self, counts: np.ndarray, visits: np.ndarray, ended: np.ndarray) -> np.ndarray:
+        """Losses with journeys followed step by step until none is left, one column of weights after another."""
+        from scipy import sparse
+
+        size, inner, held = len(self.states), self.source >= 0, self.holding()
+        source, target = self.source[inner], self.target[inner]
+        lost = np.empty((self.channels, ended.shape[1]))
+        for column in range(counts.shape[1]):
+            mine = slice(None) if counts.shape[1] == 1 else slice(column, column + 1)
+            here = np.where(visits[:, column] > 0, visits[:, column], 1.0)
+            onward = sparse.csr_array((counts[inner, column] / here[source], (target, source)), (size, size))
+            begun = np.bincount(self.target[~inner], counts[~inner, column], size)
+            passed = _passed(onward, begun, held)
+            if passed is None:
+                own = counts[:, column : column + 1], visits[:, column : column + 1], ended[:, mine]
+                lost[:, mine] = (self._sparse_losses if size > DENSE else self._block_losses)(*own)
+            else:
+                lost[:, mine] = ended[:, mine].sum(axis=0) - passed.T @ (ended[:, mine] / here[:, None])
+        return np.maximum(lost, 0.0)
+
+    def _block_losses(self, counts: np.ndarray, visits: np.ndarray, ended: np.ndarray) -> np.ndarray:
+        """Losses by one inverse a column of weights, many columns at a time."""
+        if counts.shape[1] == 1:
             return self._dense_losses(counts, visits, ended[None])[0]
         block = max(1, _BLOCK // max(len(self.states), 1) ** 2)
         parts = []
-        for start in range(0, journeys.shape[1], block):
+        for start in range(0, counts.shape[1], block):
             part = slice(start, start + block)
             parts.append(self._dense_losses(counts[:, part], visits[:, part], ended[:, part].T[:, :, None])[:, :, 0])
         return np.concatenate(parts).T
@@ -149,17 +181,42 @@ class Chain:
         return [np.array(numbers, dtype=np.int64) for numbers in held]
 
 
+def _passed(onward: Any, begun: np.ndarray, held: list[np.ndarray]) -> np.ndarray | None:
+    """Visits (states, channels) of journeys that end where they come to a channel; None where they go on for long."""
+    found = np.empty((len(begun), len(held)))
+    block = max(1, _BLOCK // len(begun))
+    for first in range(0, len(held), block):
+        part = held[first : first + block]
+        open_ = np.ones((len(begun), len(part)))
+        for place, states in enumerate(part):
+            open_[states, place] = 0.0
+        now = begun[:, None] * open_
+        total = now.copy()
+        for _ in range(_STEPS):
+            now = onward @ now
+            now *= open_
+            total += now
+            if now.sum(axis=0).max() <= _LEFT * begun.sum():
+                break
+        else:
+            return None
+        found[:, first : first + block] = total
+    return found
+
+
 def _histories(paths: Paths, order: int) -> tuple[np.ndarray, np.ndarray]:
     """Number of each touch's last up to `order` channels, and a touch at which each number stands."""
     size = len(paths.channels)
-    first = np.zeros(len(paths.codes), dtype=bool)
-    first[paths.starts[:-1]] = True
-    number, at = _numbered(paths.codes.astype(np.int64), size)
+    number, at = _numbered(paths.codes, size)
     for _ in range(order - 1):
-        before = np.empty_like(number)
-        before[1:] = number[:-1] + 1
-        before[first] = 0  # no history
-        number, at = _numbered(before * size + paths.codes, (len(at) + 1) * size)
+        space = (len(at) + 1) * size
+        before = np.empty(len(number), dtype=np.int32 if space < 2**31 else np.int64)
+        before[1:] = number[:-1]
+        before[1:] += 1
+        before[paths.starts[:-1]] = 0  # no history
+        before *= size
+        before += paths.codes
+        number, at = _numbered(before, space)
     return number, at
 
 
@@ -169,9 +226,12 @@ def _numbered(keys: np.ndarray, space: int) -> tuple[np.ndarray, np.ndarray]:
         _, at, number = np.unique(keys, return_index=True, return_inverse=True)
         return number, at
     place = np.full(space, -1, dtype=np.int64)
-    place[keys] = np.arange(len(keys))
+    few = np.arange(min(len(keys), _PART))
+    for start in range(0, len(keys), _PART):  # piece by piece: new memory costs more than the work in it
+        part = keys[start : start + _PART]
+        place[part] = few[: len(part)] + start
     there = place >= 0
-    return (np.cumsum(there) - 1)[keys], place[there]
+    return (np.cumsum(there, dtype=np.int32) - np.int32(1))[keys], place[there]
 
 
 def sums(group: np.ndarray, groups: int) -> Any:

@@ -1,4 +1,4 @@
-"""Touches and outcomes, from customers' events or from aggregated paths."""
+"""Touches and outcomes of customers' events: where a journey begins, how it ends, which of them count."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import datetime
 from typing import Any
 
 import narwhals.stable.v2 as nw
-import numpy as np
 
 from crmlib.errors import ParameterError
 from crmlib.frames import as_date, wrap
@@ -116,83 +115,6 @@ def journeys_until(touches: Any, outcomes: Any, as_of: str | datetime.date | Non
     return contacts.to_native(), ends.to_native()
 
 
-def from_paths(
-    paths: Any,
-    *,
-    path: str = "path",
-    conversions: str = "conversions",
-    value: str | None = "value",
-    nulls: str | None = "nulls",
-    separator: str = ">",
-) -> tuple[Any, Any]:
-    """Frame: touches and outcomes of aggregated paths, such as "search > e-mail > direct" with its counts.
-
-    The paths are read once, on lazy engines too: splitting text into rows with their positions is
-    not the same on all of them.
-
-    Parameters
-    ----------
-    paths : any frame
-        A row a path with its counts; the same path may stand in several rows.
-    path, conversions, value, nulls : str
-        Names of the columns. `value=None`: none is known, all 0. `nulls=None`: journeys that did not
-        convert were not recorded, all 0; then Markov and Shapley's rate know no failures.
-    separator : str
-        What stands between channels; spaces around it, and around names, do not count.
-
-    Returns
-    -------
-    (touches, outcomes), frames of the same kind
-        touches: journey_id (from 1, in the order of the rows), position (from 1), channel. outcomes:
-        journey_id, conversions, value, nulls. A path that is empty or missing has an outcome and no
-        touches; an empty step in a path is a touch of the channel "(unknown)".
-
-    Raises
-    ------
-    MissingColumnsError
-    ParameterError
-        An empty separator.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> paths = pd.DataFrame({"path": ["a > b", "b"], "conversions": [2, 0], "value": [10.0, 0.0], "nulls": [1, 5]})
-    >>> touches, outcomes = from_paths(paths)
-    >>> touches
-       journey_id  position channel
-    0           1         1       a
-    1           1         2       b
-    2           2         1       b
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from crmlib.attribution.paths import UNKNOWN
-
-    if not separator.strip():
-        raise ParameterError(f"separator is {separator!r}; give what stands between channels, such as '>'")
-    counts = {"conversions": conversions, "value": value, "nulls": nulls}
-    view = wrap(paths, [path, *dict.fromkeys(name for name in counts.values() if name)], table="paths")
-    table = (view.collect("pyarrow") if isinstance(view, nw.LazyFrame) else view).to_arrow()
-    text = pc.utf8_trim_whitespace(table[path].cast(pa.string()).combine_chunks())
-    there = pc.not_equal(pc.fill_null(text, ""), "")
-    steps = pc.split_pattern(pc.if_else(there, text, None), separator.strip())
-    names = pc.utf8_trim_whitespace(pc.list_flatten(steps))
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(steps), 0))
-    numbers = pa.array(np.arange(1, len(steps) + 1))
-    zeros = pa.array(np.zeros(len(steps), dtype=np.int64))
-    touches = pa.table(
-        {
-            "journey_id": np.repeat(np.arange(1, len(steps) + 1), lengths),
-            "position": np.arange(1, len(names) + 1) - np.repeat(np.cumsum(lengths) - lengths, lengths),
-            "channel": pc.if_else(pc.equal(names, ""), UNKNOWN, names),
-        }
-    )
-    columns = {ours: table[name] if name else zeros for ours, name in counts.items()}
-    outcomes = pa.table({"journey_id": numbers, **columns})
-    return _like(touches, view), _like(outcomes, view)
-
-
 def _events(events: Any) -> Any:
     """Rows with customer and instant: at, channel or missing, conversions and value filled with 0."""
     view = wrap(events, _EVENTS, table="events")
@@ -265,14 +187,6 @@ def _outcomes(seen: Any, ends: Any, until: Any, back: str) -> Any:
     won = ends.select("journey_id", "conversions", "value", nw.lit(0).alias("nulls"), "converted_at", "customer_id")
     whole = nw.col("conversions", "nulls").cast(nw.Int64)
     return nw.concat([won, silent]).with_columns(whole)
-
-
-def _like(table: Any, view: Any) -> Any:
-    """Native frame of the kind of `view` from an Arrow table."""
-    backend = view.implementation
-    if not isinstance(view, nw.LazyFrame):
-        return nw.from_arrow(table, backend=backend).to_native()
-    return nw.from_native(table, eager_only=True).lazy(backend).to_native()
 
 
 def _in_order(table: Any, *columns: str) -> Any:
