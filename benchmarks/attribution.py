@@ -62,7 +62,7 @@ def results() -> list[Result]:
 
 
 def against_peer(number: int = JOURNEYS) -> list[Result]:
-    """Each order from both forms, the quicker of three of everybody's."""
+    """Each order from both forms, the quickest of five of everybody's."""
     peer = _peer()
     if peer is None:
         print("  ChannelAttribution cannot be installed here; name a Python by CRM_BENCH_CHANNELS", file=sys.stderr)
@@ -181,9 +181,9 @@ def _large(folder: str) -> None:
 
 
 def _quickest(command: list[str], answer: Path) -> tuple[Cost, dict[str, float]]:
-    """The quickest of three runs, by the seconds that each states, and its credits."""
+    """The quickest of five runs, by the seconds that each states, and its credits."""
     runs = []
-    for _ in range(3):
+    for _ in range(5):
         cost = measured(command)
         stated = json.loads(answer.read_text())
         runs.append((Cost(stated["seconds"], cost.processor, cost.memory), stated["credit"]))

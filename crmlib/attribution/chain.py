@@ -210,9 +210,8 @@ def _histories(paths: Paths, order: int) -> tuple[np.ndarray, np.ndarray]:
     number, at = _numbered(paths.codes, size)
     for _ in range(order - 1):
         space = (len(at) + 1) * size
-        before = np.empty(len(number), dtype=np.int32 if space < 2**31 else np.int64)
-        before[1:] = number[:-1]
-        before[1:] += 1
+        before: np.ndarray = np.empty(len(number), dtype=np.int32 if space < 2**31 else np.int64)
+        np.add(number[:-1], 1, out=before[1:])
         before[paths.starts[:-1]] = 0  # no history
         before *= size
         before += paths.codes

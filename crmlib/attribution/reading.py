@@ -192,11 +192,14 @@ def _index_of_integers(touched: pa.Array, known: pa.Array) -> np.ndarray | None:
     low, high = int(ids.min()), int(ids.max())
     if high - low > 4 * len(ids) + 1_000:
         return None
+    low = 0 if 0 <= low <= len(ids) else low  # to subtract it would take memory for every touch
     table: np.ndarray = np.full(high - low + 1, -1, dtype=np.int32 if len(ids) < _INT32 else np.int64)
     table[ids - low] = np.arange(len(ids))
     _require_unique(int((table >= 0).sum()), len(ids))
+    if len(wanted) and low <= int(wanted.min()) and int(wanted.max()) <= high:
+        return table[wanted - low if low else wanted]
     inside = (wanted >= low) & (wanted <= high)
-    return table[wanted - low] if inside.all() else np.where(inside, table[np.where(inside, wanted - low, 0)], -1)
+    return np.where(inside, table[np.where(inside, wanted - low, 0)], -1)
 
 
 def _index_of_any(touched: pa.Array, known: pa.Array) -> np.ndarray:
