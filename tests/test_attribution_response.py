@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
-from crmlib.attribution.response import ResponseCurves, best_budget, response_curves
+from crmlib.attribution.budget import best_budget
+from crmlib.attribution.response import ResponseCurves, _expected, _slopes, response_curves
 from crmlib.data.synthetic.spend import weekly_spend
 from crmlib.errors import DataError, ParameterError
 
@@ -111,12 +113,82 @@ def test_spend_that_follows_demand_is_taken_for_its_effect():
         (lambda table: table.head(15), "15 weeks are too few for 3 channels; give at least 20"),
         (lambda table: table[["week", "customers"]], "there is no channel"),
         (lambda table: table.drop(columns="customers"), "customers is missing"),
+        (lambda table: table.assign(**{"pay per click": 0.0}), "pay per click never varies"),
+        (lambda table: table.assign(sponsorship=-table["sponsorship"]), "sponsorship has values"),
+        (lambda table: table.assign(sponsorship=np.inf), "sponsorship has values"),
+        (lambda table: table.assign(region="north"), "column region holds no numbers"),
+        (lambda table: table.assign(again=2 * table["sponsorship"]), "follows that of the other channels to 100.0 %"),
+        (lambda table: table.assign(total=table.iloc[:, 1:4].sum(axis=1)), "add up those that move alike"),
+        (lambda table: table.drop(index=[40, 41]), "after 40 the next is 43; give each week one row"),
+        (lambda table: table.sample(frac=1, random_state=1), "stands twice or out of order"),
+        (lambda table: table.assign(week=1), "stands twice or out of order"),
+        (lambda table: table.assign(week="first"), "neither numbers nor dates"),
+        (lambda table: pd.concat([table, table[["sponsorship"]]], axis=1), "sponsorship stands twice"),
     ],
 )
 def test_weeks_that_cannot_be_used_are_refused(change, message):
     table, _ = weekly_spend(np.random.default_rng(1))
     with pytest.raises(DataError, match=message):
         response_curves(change(table), rng=np.random.default_rng(1))
+
+
+def test_dates_of_weeks_are_read_and_a_lost_week_is_seen():
+    table, _ = weekly_spend(np.random.default_rng(1), weeks=60)
+    for weeks in (pd.date_range("2025-01-06", periods=60, freq="7D"), pd.Series(range(7, 67)).astype(float)):
+        dated = table.assign(week=weeks)
+        again = response_curves(dated, replicates=2, rng=np.random.default_rng(1))
+        assert (again.effect == response_curves(table, replicates=2, rng=np.random.default_rng(1)).effect).all()
+        with pytest.raises(DataError, match="give each week one row"):
+            response_curves(dated.drop(index=30), rng=np.random.default_rng(1))
+
+
+def test_derivatives_are_those_of_small_steps():
+    table, truth = weekly_spend(np.random.default_rng(1), weeks=50)
+    spend = table[list(truth.channels)].to_numpy()
+    params = np.concatenate([[truth.base], truth.effect, truth.scale, truth.carry])
+    steps = np.diag(1e-5 * params + 1e-6)
+    around = [(_expected(params + step, spend) - _expected(params - step, spend)) / (2 * step.max()) for step in steps]
+    np.testing.assert_allclose(_slopes(params, spend), np.transpose(around), rtol=1e-4, atol=1e-6)
+
+
+def test_one_channel_and_weeks_without_spend():
+    """A campaign that runs every other month alone: the curve is found, and nothing is spent where it ends."""
+    rng = np.random.default_rng(2)
+    spend = np.where(np.arange(120) // 4 % 2, rng.uniform(50, 400, 120), 0.0)
+    table = pd.DataFrame({"tv": spend, "customers": 20 + 80 * (1 - np.exp(-spend / 100)) + rng.normal(0, 2, 120)})
+    found = response_curves(table, replicates=50, rng=rng)
+    assert found.base == pytest.approx(20, abs=2)
+    assert found.customers(np.array([200.0])).item() == pytest.approx(80 * (1 - np.exp(-2)), abs=4)
+    budget, gain = best_budget(found, total=150, worth=2)
+    # the next unit brings itself at 100 ln(2 · 80 / 100) = 47
+    assert budget["best"].item() == pytest.approx(100 * np.log(1.6), abs=15)
+    assert gain["unspent"] == pytest.approx(150 - budget["best"].item())
+
+
+def test_a_total_beyond_all_that_was_seen_is_left_unspent():
+    made = curves([1_000, 800], [1_000, 500], [900.0, 900.0], [2_000.0, 1_500.0])
+    budget, gain = best_budget(made, total=50_000, worth=1_000)
+    assert budget["best"].tolist() == [2_000, 1_500]
+    assert budget["at_ceiling"].all()
+    assert gain["unspent"] == 46_500
+    nothing, none = best_budget(made, total=0, worth=1_000)
+    assert nothing["best"].tolist() == [0, 0]
+    assert none["gain"] < 0
+
+
+def test_weeks_far_off_bend_the_robust_curve_less():
+    """Three weeks of 150 whose customers were counted five times."""
+    table, truth = weekly_spend(np.random.default_rng(5), weeks=150)
+    wrong = table.assign(customers=table["customers"] * np.where(np.arange(150) % 50 == 20, 5, 1))
+    today = table[list(truth.channels)].mean().to_numpy()
+    exact = brought(truth, 1.4 * today) - brought(truth, 0.6 * today)
+    gaps = []
+    for robust in (False, True):
+        found = response_curves(wrong, robust=robust, replicates=2, rng=np.random.default_rng(1))
+        told = found.customers(1.4 * today) - found.customers(0.6 * today)
+        gaps.append(np.abs(told - exact).max())
+    assert gaps[1] < 6
+    assert gaps[0] > 2 * gaps[1]
 
 
 def test_bad_options_are_refused():

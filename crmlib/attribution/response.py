@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crmlib.attribution.weeks import usable_weeks
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import require_level
 
@@ -75,7 +76,7 @@ class ResponseCurves:
         import pandas as pd
 
         require_level(level)
-        _, effect, scale, _ = _parts(self.draws, len(self.channels))
+        effect, scale = self.drawn
         ends = [(1 - level) / 2, (1 + level) / 2]
         brought = np.quantile(effect * -np.expm1(-self.today / scale), ends, axis=0)
         more = np.quantile(effect / scale * np.exp(-self.today / scale), ends, axis=0)
@@ -94,6 +95,12 @@ class ResponseCurves:
             }
         )
 
+    @property
+    def drawn(self) -> tuple[np.ndarray, np.ndarray]:
+        """Effects and scales in each replicate: arrays (replicates, channels)."""
+        _, effect, scale, _ = _parts(self.draws, len(self.channels))
+        return effect, scale
+
     def _require_seen(self, spend: np.ndarray) -> None:
         beyond = (np.asarray(spend) > self.ceiling * (1 + 1e-9)).reshape(-1, len(self.channels)).any(axis=0)
         if beyond.any():
@@ -103,7 +110,12 @@ class ResponseCurves:
 
 
 def response_curves(
-    weeks: pd.DataFrame, *, outcome: str = "customers", replicates: int = 200, rng: np.random.Generator
+    weeks: pd.DataFrame,
+    *,
+    outcome: str = "customers",
+    robust: bool = False,
+    replicates: int = 200,
+    rng: np.random.Generator,
 ) -> ResponseCurves:
     """Array: adstock and saturation of each channel's weekly spend, by nonlinear least squares.
 
@@ -113,10 +125,13 @@ def response_curves(
     Parameters
     ----------
     weeks : pandas.DataFrame
-        One row a week, in their order: the outcome, and one column a channel with its spend. A column
-        `week` is left aside.
+        One row a week, in their order and without a gap, for spend is carried over: the outcome, and one column a
+        channel with its spend, 0 in weeks without. A column `week`, of numbers or dates, says whether that is so.
     outcome : str
         Column of what was won in each week.
+    robust : bool
+        Whether weeks far off the curve count by their distance, not its square (Huber's idea in a smooth form): for
+        outcomes with slips of the pen or one-off events.
     replicates : int
         At least 2.
     rng : numpy.random.Generator
@@ -128,8 +143,9 @@ def response_curves(
     Raises
     ------
     DataError
-        Values that are missing, infinite or negative; spend that never varies; fewer weeks than twice
-        the parameters.
+        Values that are no numbers, missing, infinite or negative; weeks that are missing, doubled or out of order;
+        spend that never varies, or that the other channels' spend tells to 99 %; fewer weeks than twice the
+        parameters.
     ParameterError
 
     References
@@ -144,79 +160,23 @@ def response_curves(
     if replicates < 2:
         raise ParameterError(f"replicates is {replicates}; give at least 2, better 200")
     names = tuple(str(name) for name in weeks.columns if name not in (outcome, "week"))
-    spend, won = weeks[list(names)].to_numpy(dtype=float), weeks[outcome].to_numpy(dtype=float)
-    _require_usable(spend, won, names)
+    numbers = usable_weeks(weeks, names, outcome)
+    spend, won = numbers[:, :-1], numbers[:, -1]
     params = min((_fit(spend, won, start) for start in _starts(spend, won)), key=lambda found: found[1])[0]
+    # 1.4826 times the median of absolute deviations is a normal standard deviation, 1.345 of them Huber's bend
+    bend = 1.345 * 1.4826 * float(np.median(np.abs(won - _expected(params, spend)))) if robust else None
+    params = _fit(spend, won, params, bend)[0] if robust else params
     fitted = _expected(params, spend)
     residuals = won - fitted
     residuals = (residuals - residuals.mean()) * np.sqrt(len(won) / (len(won) - len(params)))
-    draws = np.stack([_fit(spend, fitted + _blocks(residuals, rng), params)[0] for _ in range(replicates)])
+    draws = np.stack([_fit(spend, fitted + _blocks(residuals, rng), params, bend)[0] for _ in range(replicates)])
     base, effect, scale, carry = _parts(params, len(names))
     ceiling = _carried(spend, carry).max(axis=0)
     return ResponseCurves(names, float(base), effect, scale, carry, draws, spend.mean(axis=0), ceiling)
 
 
-def best_budget(curves: ResponseCurves, *, total: float, worth: float, level: float = 0.95) -> tuple[Any, Any]:
-    r"""Array: the weekly budget that maximises margin within a total, and its gain over today's split.
-
-    Margin is `worth` times the customers less the spend, in a steady state. Curves are concave, so spend goes
-    where the next unit of money brings most until all channels bring the same, no channel gets more
-    than was seen of it, and money that would bring less than itself stays unspent. The interval is that of
-    this budget's gain over the replicates' curves: chance alone, and none of the confounding.
-
-    Parameters
-    ----------
-    curves : ResponseCurves
-    total : float
-        Most to spend in a week, 0 or more.
-    worth : float
-        Margin of a customer, above 0.
-    level : float
-
-    Returns
-    -------
-    (budget, gain)
-        budget: pandas.DataFrame, one row a channel: channel, today (mean weekly spend), best, change, ceiling,
-        at_ceiling. gain: pandas.Series: gain (margin a week over today's), low, high, spend, today.
-    """
-    import pandas as pd
-
-    require_level(level)
-    if not (np.isfinite(total) and total >= 0):
-        raise ParameterError(f"total is {total!r}; give money of 0 or more")
-    if not (np.isfinite(worth) and worth > 0):
-        raise ParameterError(f"worth is {worth!r}; give what a customer is worth, above 0")
-    best = _split(worth * curves.effect, curves.scale, curves.ceiling, total)
-    today = np.minimum(curves.today, curves.ceiling)
-    spent = best.sum() - today.sum()
-    _, effect, scale, _ = _parts(curves.draws, len(curves.channels))
-    more = (effect * (np.exp(-today / scale) - np.exp(-best / scale))).sum(axis=1)
-    low, high = np.quantile(worth * more - spent, [(1 - level) / 2, (1 + level) / 2])
-    gain = worth * (curves.customers(best) - curves.customers(today)).sum() - spent
-    budget = pd.DataFrame({"channel": list(curves.channels), "today": today, "best": best, "change": best - today})
-    budget["ceiling"], budget["at_ceiling"] = curves.ceiling, best >= curves.ceiling * (1 - 1e-9)
-    ends = {"gain": gain, "low": low, "high": high, "spend": best.sum(), "today": today.sum()}
-    return budget, pd.Series(ends)
-
-
-def _split(value: np.ndarray, scale: np.ndarray, ceiling: np.ndarray, total: float) -> np.ndarray:
-    """Spend at which the next unit brings the same everywhere, at least itself, within ceilings and total."""
-
-    def at(price: float) -> np.ndarray:
-        with np.errstate(divide="ignore"):
-            return np.clip(scale * np.log(value / (scale * price)), 0.0, ceiling)
-
-    low, high = 1.0, max(1.0, float((value / scale).max()))
-    if at(low).sum() <= total:
-        return at(low)
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if at(middle).sum() > total else (low, middle)
-    return at(high)
-
-
-def _fit(spend: np.ndarray, won: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, float]:
-    """Parameters within their bounds, and half the sum of squares."""
+def _fit(spend: np.ndarray, won: np.ndarray, start: np.ndarray, bend: float | None = None) -> tuple[np.ndarray, float]:
+    """Parameters within their bounds, and half the sum of squares; beyond `bend` residuals count as they are."""
     from scipy.optimize import least_squares
 
     size = spend.shape[1]
@@ -225,7 +185,13 @@ def _fit(spend: np.ndarray, won: np.ndarray, start: np.ndarray) -> tuple[np.ndar
     high = np.concatenate([[np.inf], np.full(size, np.inf), _SCALES[1] * largest, np.full(size, _MOST_CARRY)])
     inside = np.clip(start, low + 1e-9, np.where(np.isfinite(high), high * (1 - 1e-9), high))
     found = least_squares(
-        lambda params: _expected(params, spend) - won, inside, bounds=(low, high), x_scale=np.maximum(inside, 1e-2)
+        lambda params: _expected(params, spend) - won,
+        inside,
+        jac=lambda params: _slopes(params, spend),
+        bounds=(low, high),
+        x_scale=np.maximum(inside, 1e-2),
+        loss="soft_l1" if bend else "linear",
+        f_scale=bend or 1.0,
     )
     return found.x, float(found.cost)
 
@@ -243,6 +209,21 @@ def _starts(spend: np.ndarray, won: np.ndarray) -> list[np.ndarray]:
 def _expected(params: np.ndarray, spend: np.ndarray) -> np.ndarray:
     base, effect, scale, carry = _parts(params, spend.shape[1])
     return base + (effect * -np.expm1(-_carried(spend, carry) / scale)).sum(axis=1)
+
+
+def _slopes(params: np.ndarray, spend: np.ndarray) -> np.ndarray:
+    """Derivatives of the expected outcome (weeks, 1 + 3 channels)."""
+    from scipy.signal import lfilter
+
+    _, effect, scale, carry = _parts(params, spend.shape[1])
+    carried = _carried(spend, carry)
+    left = np.exp(-carried / scale)
+    before = np.vstack([spend.mean(axis=0), carried[:-1]])
+    # A' = A(t-1) - x(t) + carry A'(t-1)
+    gaps = zip((before - spend).T, carry, strict=True)
+    moved = np.stack([lfilter([1], [1, -part], gap) for gap, part in gaps], axis=1)
+    steep = effect / scale * left
+    return np.hstack([np.ones((len(spend), 1)), 1 - left, -steep * carried / scale, steep * moved])
 
 
 def _carried(spend: np.ndarray, carry: np.ndarray) -> np.ndarray:
@@ -266,17 +247,3 @@ def _blocks(residuals: np.ndarray, rng: np.random.Generator, length: int = 4) ->
     size = len(residuals)
     first = rng.integers(size, size=-(-size // length))
     return residuals[(first[:, None] + np.arange(length)).ravel()[:size] % size]
-
-
-def _require_usable(spend: np.ndarray, won: np.ndarray, names: tuple[str, ...]) -> None:
-    if not names:
-        raise DataError("weeks: there is no channel; give one column of spend each")
-    for name, column in [*zip(names, spend.T, strict=True), ("the outcome", won)]:
-        if not np.isfinite(column).all() or (column < 0).any():
-            raise DataError(f"weeks: {name} has values that are missing, infinite or negative; correct them")
-    least = 2 * (1 + 3 * len(names))
-    if len(won) < least:
-        raise DataError(f"{len(won)} weeks are too few for {len(names)} channels; give at least {least}")
-    for name, column in zip(names, spend.T, strict=True):
-        if np.ptp(column) <= 1e-9 * max(column.max(), 1e-300):
-            raise DataError(f"spend on {name} never varies, so nothing can be learnt of it; leave it out")

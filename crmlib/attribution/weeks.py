@@ -1,0 +1,83 @@
+"""Whether weeks of spend and outcome can tell anything: numbers, no gaps, channels that vary apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crmlib.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Least part of the variance of a channel's spend that the other channels may leave to it.
+_LEAST_ALONE = 0.01
+
+
+def usable_weeks(weeks: pd.DataFrame, names: tuple[str, ...], outcome: str) -> np.ndarray:
+    """Spend of each channel and, last, the outcome (weeks, channels + 1), once nothing is wrong with them.
+
+    Raises
+    ------
+    DataError
+        As `response_curves` says.
+    """
+    if not names:
+        raise DataError("weeks: there is no channel; give one column of spend each")
+    numbers = _numbers(weeks, [*names, outcome])
+    for name, column in zip([*names, "the outcome"], numbers.T, strict=True):
+        if not np.isfinite(column).all() or (column < 0).any():
+            raise DataError(f"weeks: {name} has values that are missing, infinite or negative; correct them")
+    least = 2 * (1 + 3 * len(names))
+    if len(numbers) < least:
+        raise DataError(f"{len(numbers)} weeks are too few for {len(names)} channels; give at least {least}")
+    if "week" in weeks.columns:
+        _require_every_week(weeks["week"])
+    _require_varied(numbers[:, :-1], names)
+    return numbers
+
+
+def _numbers(weeks: pd.DataFrame, names: list[str]) -> np.ndarray:
+    for name in names:
+        if getattr(weeks[name], "ndim", 1) != 1:
+            raise DataError(f"weeks: column {name} stands twice; give each channel one")
+        if getattr(weeks[name].dtype, "kind", "O") not in "iuf":
+            raise DataError(f"weeks: column {name} holds no numbers; give money or counts, or leave it out")
+    return np.asarray(weeks[names].to_numpy(dtype=float, na_value=np.nan))
+
+
+def _require_varied(spend: np.ndarray, names: tuple[str, ...]) -> None:
+    """Refuse channels that never vary, or whose spend the others' tells."""
+    for name, column in zip(names, spend.T, strict=True):
+        if np.ptp(column) <= 1e-9 * max(column.max(), 1e-300):
+            raise DataError(f"spend on {name} never varies, so nothing can be learnt of it; leave it out")
+    centred = (spend - spend.mean(axis=0)) / spend.std(axis=0)
+    for number, name in enumerate(names):
+        others = np.delete(centred, number, axis=1)
+        rest = centred[:, number] - others @ np.linalg.lstsq(others, centred[:, number], rcond=None)[0]
+        alone = float(np.mean(rest**2))  # 1 - R²
+        if alone < _LEAST_ALONE:
+            told = f"{100 * (1 - alone):.1f} %"
+            raise DataError(
+                f"spend on {name} follows that of the other channels to {told}; add up those that move alike"
+            )
+
+
+def _require_every_week(week: pd.Series) -> None:
+    """Refuse weeks with a gap between them, twice or out of order."""
+    import pandas as pd
+
+    if getattr(week.dtype, "kind", "O") in "iuf":
+        number = week.astype(float)
+    else:
+        try:
+            number = (pd.to_datetime(week) - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=7)
+        except (TypeError, ValueError) as error:
+            raise DataError("weeks: column week holds neither numbers nor dates; give one of them") from error
+    steps = np.diff(number.to_numpy(dtype=float))
+    if not np.isfinite(steps).all() or (steps <= 0).any():
+        raise DataError("weeks: a week has no number or date, stands twice or out of order; sort them by week")
+    gap = int(np.argmax(np.abs(steps - 1)))
+    if abs(steps[gap] - 1) > 1e-6:
+        raise DataError(f"weeks: after {week.iloc[gap]} the next is {week.iloc[gap + 1]}; give each week one row")
