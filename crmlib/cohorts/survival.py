@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def survival_curve(durations: Any, observed: Any, *, weights: Any = None, level: float = 0.95) -> pd.DataFrame:
+def survival_curve(
+    durations: Any, observed: Any, *, entry: Any = None, weights: Any = None, level: float = 0.95
+) -> pd.DataFrame:
     """Array: Kaplan-Meier estimate of the share without the event after each duration.
 
     Only for an event that is observed, such as the end of a contract or a second order, with those
@@ -25,6 +27,10 @@ def survival_curve(durations: Any, observed: Any, *, weights: Any = None, level:
         Time to the event or to censoring, at least 0; the unit is the caller's.
     observed : array-like of bool, shape (n,)
         Whether the event was seen.
+    entry : array-like of float, shape (n,), optional
+        Time from which each was watched, at most its duration; nobody who had the event before then is in the
+        data (left truncation). At risk at t is who entered before t. Where few are at risk early, one event
+        can take the whole curve down: look at `at_risk`.
     weights : array-like of float, shape (n,), optional
         How many customers each entry stands for.
     level : float
@@ -50,27 +56,53 @@ def survival_curve(durations: Any, observed: Any, *, weights: Any = None, level:
     """
     import pandas as pd
     from scipy.stats import norm
-    from statsmodels.duration.survfunc import SurvfuncRight
 
     require_level(level)
-    time, status = np.asarray(durations, dtype=float), np.asarray(observed, dtype=bool)
+    time, status, entered = spells(durations, observed, entry)
     counts = np.ones(len(time)) if weights is None else np.asarray(weights, dtype=float)
-    if not len(time) or not len(time) == len(status) == len(counts):
-        raise DataError(f"durations, observed and weights need one length above 0, not {len(time)}, {len(status)}")
-    if not (np.isfinite(time) & (time >= 0)).all():
-        raise DataError("durations must be finite and at least 0; a negative one has its event before its start")
+    if len(counts) != len(time):
+        raise DataError(f"weights have {len(counts)} entries, durations {len(time)}; give one a customer")
+    if entry is not None:  # without time at risk nobody counts
+        watched = time > entered
+        time, status, entered, counts = time[watched], status[watched], entered[watched], counts[watched]
     start = pd.DataFrame(
         {"time": [0.0], "at_risk": counts.sum(), "events": 0.0, "survival": 1.0, "low": 1.0, "high": 1.0}
     )
     if not status.any():
         return start
-    fit = SurvfuncRight(time, status.astype(int), freq_weights=counts)
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    fit = SurvfuncRight(time, status.astype(int), entry=None if entry is None else entered, freq_weights=counts)
     seen = fit.n_events > 0
     at_risk, events, survival = fit.n_risk[seen], fit.n_events[seen], fit.surv_prob[seen]
     low, high = _log_minus_log(survival, at_risk, events, norm.ppf(0.5 + level / 2))
     columns = {"time": fit.surv_times[seen], "at_risk": at_risk, "events": events, "survival": survival}
     rows = pd.DataFrame({**columns, "low": low, "high": high}).astype(float)
     return pd.concat([start, rows], ignore_index=True)
+
+
+def spells(durations: Any, observed: Any, entry: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Array: time, event and start of watching of each customer, checked.
+
+    Raises
+    ------
+    DataError
+        Empty input, unequal lengths, a duration that is missing or negative, an event that is neither true
+        nor false, or an entry after the duration.
+    """
+    time, flags = np.asarray(durations, dtype=float), np.asarray(observed)
+    start = np.zeros(len(time)) if entry is None else np.asarray(entry, dtype=float)
+    if not len(time) or not len(time) == len(flags) == len(start):
+        raise DataError(
+            f"durations, observed and entry need one length above 0, not {len(time)}, {len(flags)} and {len(start)}"
+        )
+    if not (np.isfinite(time) & (time >= 0)).all():
+        raise DataError("durations must be finite and at least 0; a negative one has its event before its start")
+    if not set(np.unique(flags.astype(str))) <= {"True", "False", "0", "1", "0.0", "1.0"}:
+        raise DataError("observed must be true or false for every customer; fill or leave out the others")
+    if not (np.isfinite(start) & (start >= 0) & (start <= time)).all():
+        raise DataError("entry must lie between 0 and the duration; watching cannot begin after the end")
+    return time, flags.astype(float) > 0, start
 
 
 def _log_minus_log(

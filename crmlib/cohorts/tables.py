@@ -57,7 +57,7 @@ def retention_triangle(orders: Any, *, period: str = "month", as_of: str | datet
     0    0          2       2     9.0
     1    1          2       1     7.0
     """
-    kept, horizon = _until(orders, period, as_of)
+    kept, horizon = orders_until(orders, period, as_of)
     activity, active = _activity(kept, period, returns=horizon.returns), nw.len()
     if horizon.returns:  # else every row of the activity is of an active customer
         activity = activity.with_columns(came=(nw.col("orders") > 0).cast(nw.Int64))
@@ -103,7 +103,7 @@ def customer_activity(orders: Any, *, period: str = "month", as_of: str | dateti
         had ended by `as_of`, the same for a whole cohort; an age at or beyond it is not complete).
         Every customer has a row at age 0.
     """
-    kept, horizon = _until(orders, period, as_of)
+    kept, horizon = orders_until(orders, period, as_of)
     complete_ages = (horizon.ended - nw.col("number") + 1).cast(nw.Int64).alias("complete_ages")
     columns = (
         "customer_id",
@@ -140,7 +140,7 @@ def second_order_times(orders: Any, *, as_of: str | datetime.date | None = None)
     """
     wrap(orders, ("customer_id", "ordered_at"), table="orders")
     priced = "amount" in nw.from_native(orders).collect_schema().names()
-    kept, horizon = _until(orders, "day", as_of, columns=_ORDER_COLUMNS if priced else _ORDER_COLUMNS[:2])
+    kept, horizon = orders_until(orders, "day", as_of, columns=_ORDER_COLUMNS if priced else _ORDER_COLUMNS[:2])
     if horizon.returns:
         kept = kept.filter(_BOUGHT)
     days = kept.select("customer_id", day_number(nw.col("ordered_at")).alias("day"))
@@ -171,7 +171,7 @@ class _Horizon(NamedTuple):
     returns: bool
 
 
-def _until(
+def orders_until(
     orders: Any, period: str, as_of: str | datetime.date | None, columns: Sequence[str] = _ORDER_COLUMNS
 ) -> tuple[Any, _Horizon]:
     """Orders up to the end of the day `as_of`, and the horizon.

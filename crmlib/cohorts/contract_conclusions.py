@@ -1,0 +1,200 @@
+"""What the analysis of contracts found, in sentences whose direction comes from the numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crmlib.cohorts.survival import curve_at
+from crmlib.errors import DataError
+from crmlib.findings import Finding, between, count, money, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crmlib.cohorts.contractual import LogRank
+    from crmlib.cohorts.hazards import CoxRegression
+
+#: Below this p-value a test is said to see something.
+_SEEN = 0.05
+
+
+def answer(
+    curves: pd.DataFrame, worth: pd.DataFrame, *, months: int, points: float, currency: str, level: float = 0.95
+) -> Finding:
+    """Which group has lost most by a tenure, and what a point of retention is worth.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        As `survival_by_group` gives them.
+    worth : pandas.DataFrame
+        `retention_point_worth`, whose first row counts.
+    months, points, currency, level
+        The tenure looked at; as the others were made with.
+    """
+    at = {name: curve_at(curve, months) for name, curve in curves.groupby("group", sort=False)}
+    ends = sorted(at, key=lambda name: (at[name]["survival"], str(name)))
+    first, last = at[ends[0]], at[ends[-1]]
+    left = percent(1 - first["survival"]) + between(1 - first["high"], 1 - first["low"], percent, level)
+    wording = f"{left} of all customers have left"
+    if len(ends) > 1:
+        wording = (
+            f"{left} of the customers with {ends[0]!r} have left, the most, and {percent(1 - last['survival'])} of"
+        )
+        wording += f" those with {ends[-1]!r}, the fewest"
+    row = worth.iloc[0]
+    amount = money(row["gain"], currency) + between(
+        row["gain_low"], row["gain_high"], lambda x: money(x, currency), level
+    )
+    sentence = f"By month {months} {wording}; {_points(points)} of retention more is worth {amount} a customer."
+    ends_of = (row["gain_low"], row["gain_high"], level) if np.isfinite(row["gain_high"]) else (None, None, None)
+    return Finding("point_of_retention", row["gain"], currency, sentence, *ends_of)
+
+
+def groups_differ(test: LogRank) -> Finding:
+    """Whether leaving differs between groups, and where more left than expected."""
+    ratio = test.groups["observed"] / test.groups["expected"].where(test.groups["expected"] > 0)
+    worst = test.groups.iloc[int(ratio.fillna(0).argmax())]
+    if test.p_value >= _SEEN:
+        sentence = f"The groups' curves cannot be told apart (log-rank test, {_p(test.p_value)})."
+    else:
+        sentence = (
+            f"The groups' curves differ (log-rank test, {_p(test.p_value)}): with {worst['group']!r} "
+            f"{count(worst['observed'])} left where {count(worst['expected'])} would be expected of equals."
+        )
+    return Finding("log_rank", test.statistic, "chi-squared", sentence)
+
+
+def strongest_ratio(cox: CoxRegression) -> Finding:
+    """The hazard ratio furthest from 1 of those that can be told from it."""
+    distinct = cox.ratios[cox.ratios["p_value"] < _SEEN]
+    table = distinct if len(distinct) else cox.ratios
+    row = table.iloc[int(table["coefficient"].abs().argmax())]
+    ends = between(row["low"], row["high"], lambda x: f"{x:.3g}", cox.level)
+    if not len(distinct):
+        sentence = f"No hazard ratio can be told from 1, not even {row['hazard_ratio']:.3g}{ends} of {row['term']}."
+    else:
+        sentence = (
+            f"All else equal, customers with {row['term']} leave at {row['hazard_ratio']:.3g} times the rate{ends}: "
+            "a description, not an effect."
+        )
+    return Finding("strongest_hazard_ratio", row["hazard_ratio"], "ratio", sentence, row["low"], row["high"], cox.level)
+
+
+def ratios_constant(check: pd.DataFrame) -> Finding:
+    """Whether hazard ratios stay constant with tenure (`proportionality`)."""
+    total = check.iloc[-1]
+    terms = check.iloc[:-1]
+    if total["p_value"] >= _SEEN:
+        sentence = f"That hazard ratios are constant with tenure is not contradicted ({_p(total['p_value'])})."
+    else:
+        drift = terms.iloc[int(terms["statistic"].argmax())]
+        side = "grows" if drift["correlation"] > 0 else "falls"
+        sentence = (
+            f"The hazard ratios are not constant with tenure ({_p(total['p_value'])}); most of all that of "
+            f"{drift['term']} {side}, so each is an average over tenures."
+        )
+    return Finding("hazards_proportional", bool(total["p_value"] >= _SEEN), "", sentence)
+
+
+def projection(errors: pd.DataFrame, *, calibration: int) -> Finding:
+    """Which projection held out of sample, and how the classic curves failed."""
+    best, worst = errors.iloc[0], errors.iloc[-1]
+    if len(errors) < 2:
+        raise DataError("a comparison of projections needs at least two methods")
+    sentence = (
+        f"Calibrated on {calibration} renewals of a published cohort, {best['method']} misses the later share by "
+        f"{100 * best['error_unseen']:.1f} points on average, {worst['method']} by {100 * worst['error_unseen']:.1f}"
+    )
+    broken = errors.loc[errors["impossible"], "method"].tolist()
+    if broken:
+        verb = "give" if len(broken) > 1 else "gives"
+        sentence += f"; {' and '.join(broken)} {verb} shares that cannot be"
+    return Finding("projection_error", best["error_unseen"], "share", f"{sentence}.")
+
+
+def revenue_kept(retention: pd.DataFrame, *, lag: int, period: str, level: float = 0.95) -> Finding:
+    """Net revenue retention, and gross beside it."""
+    rows = {row["measure"]: row for _, row in retention.iterrows()}
+    net, gross = rows["net"], rows["gross"]
+    times = f"{lag} {period}{'s' * (lag != 1)}"
+    sentence = (
+        f"Customers of {times} before bring {percent(net['value'])}{between(net['low'], net['high'], percent, level)} "
+        f"of what they brought then; without what some added, {percent(gross['value'])}"
+        f"{between(gross['low'], gross['high'], percent, level)}."
+    )
+    if np.isnan(net["low"]):
+        return Finding("net_revenue_retention", net["value"], "share", sentence)
+    return Finding("net_revenue_retention", net["value"], "share", sentence, net["low"], net["high"], level)
+
+
+def ruse(rates: pd.DataFrame) -> Finding:
+    """How far the aggregate retention rate rises in a simulation in which no customer changes."""
+    first, last = rates.iloc[0], rates.iloc[-1]
+    rise = last["retention_rate"] - first["retention_rate"]
+    error = np.sqrt(sum(row["retention_rate"] * (1 - row["retention_rate"]) / row["due"] for row in (first, last)))
+    moved = "moves" if abs(rise) < 1.96 * error else "rises" if rise > 0 else "falls"
+    sentence = (
+        f"In a simulation in which no customer ever changes, the retention rate {moved} from "
+        f"{percent(first['retention_rate'])} at the first renewal to {percent(last['retention_rate'])} at renewal "
+        f"{int(last['renewal'])}: only who is left has changed."
+    )
+    low, high = rise - 1.96 * error, rise + 1.96 * error
+    return Finding("ruse_of_heterogeneity", rise, "share", sentence, low, high, 0.95)
+
+
+def heterogeneous_worth(worth: pd.DataFrame, *, points: float, level: float = 0.95) -> Finding:
+    """The gain of a point when customers differ, against the constant-rate formula."""
+    row = worth.iloc[0]
+    factor = row["gain"] / row["flat_gain"]
+    wording = f"is worth {factor:.1f} times what" if abs(factor - 1) > 0.05 else "is worth about what"
+    what = _points(points)
+    ends = between(row["elasticity_low"], row["elasticity_high"], lambda x: f"{x:.1f}", level)
+    sentence = (
+        f"{what[0].upper()}{what[1:]} of retention {wording} the formula with one constant rate says; the "
+        f"elasticity is {row['elasticity']:.1f}{ends} instead of {row['flat_elasticity']:.1f}."
+    )
+    low, high = row["elasticity_low"], row["elasticity_high"]
+    return Finding("retention_elasticity", row["elasticity"], "ratio", sentence, low, high, level)
+
+
+def keeping_or_winning(plan: pd.DataFrame, *, present: float, currency: str, level: float = 0.95) -> Finding:
+    """Whether to spend more or less on keeping, and what winning may cost.
+
+    Parameters
+    ----------
+    plan : pandas.DataFrame
+        As `spending_plan` gives it.
+    present : float
+        What is spent on keeping a customer for a period now.
+    currency, level
+    """
+    rows = {row["quantity"]: row for _, row in plan.iterrows()}
+    best, win, most = (rows[name] for name in ("retention_spend_best", "cost_to_win_now", "customer_value_now"))
+    say = lambda x: money(x, currency)  # noqa: E731
+    side = "more" if best["low"] > present else "less" if best["high"] < present else None
+    keep = (
+        f"at the assumed ceilings {side} should go into keeping, {say(best['value'])}"
+        f"{between(best['low'], best['high'], say, level)} a customer and period instead of {say(present)}"
+        if side
+        else f"the present {say(present)} for keeping cannot be told from the best"
+        f"{between(best['low'], best['high'], say, level)}"
+    )
+    pays = (
+        "pays" if win["high"] < most["low"] else "does not pay" if win["low"] > most["high"] else "may or may not pay"
+    )
+    sentence = (
+        f"Winning a customer at {say(win['value'])} {pays}, as one is worth {say(most['value'])}"
+        f"{between(most['low'], most['high'], say, level)}; {keep}."
+    )
+    return Finding("best_retention_spend", best["value"], currency, sentence, best["low"], best["high"], level)
+
+
+def _points(points: float) -> str:
+    return "one point" if np.isclose(points, 0.01) else f"{100 * points:g} points"
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

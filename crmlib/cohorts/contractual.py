@@ -1,0 +1,151 @@
+"""Contracts: who leaves when, by group, and whether groups differ.
+
+A contract's end is seen, so survival curves are in their place. Customers who are still there are censored;
+customers who were watched only from some tenure on (`entry`) count from there (left truncation).
+
+References
+----------
+Kaplan, E. L., & Meier, P. (1958), Nonparametric estimation from incomplete observations, JASA 53, 457-481.
+Mantel, N. (1966), Evaluation of survival data and two new rank order statistics arising in its consideration,
+    Cancer Chemotherapy Reports 50, 163-170.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crmlib.cohorts.survival import spells, survival_curve
+from crmlib.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class LogRank:
+    """Log-rank test: chi-squared statistic, degrees of freedom, p-value, and events by group.
+
+    `groups` has one row a group: group, customers, observed and expected events.
+    """
+
+    statistic: float
+    df: int
+    p_value: float
+    groups: pd.DataFrame
+
+
+def survival_by_group(
+    durations: Any, observed: Any, groups: Any, *, entry: Any = None, level: float = 0.95
+) -> pd.DataFrame:
+    """Array: a Kaplan-Meier curve for each group.
+
+    Parameters
+    ----------
+    durations, observed, entry, level
+        As `survival_curve` takes them.
+    groups : array-like, shape (n,)
+        Each customer's group; none may be missing. One group is allowed.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a group and time, groups in the order of their names
+        group, then the columns of `survival_curve`. A group nobody left has its first row alone.
+
+    Raises
+    ------
+    DataError
+        As `survival_curve`; a missing group.
+    """
+    import pandas as pd
+
+    time, status, start = spells(durations, observed, entry)
+    labels = labels_of(groups, len(time))
+    parts = []
+    for name in sorted(labels.unique(), key=str):
+        inside = (labels == name).to_numpy()
+        curve = survival_curve(
+            time[inside], status[inside], entry=None if entry is None else start[inside], level=level
+        )
+        curve.insert(0, "group", name)
+        parts.append(curve)
+    return pd.concat(parts, ignore_index=True)
+
+
+def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, entry: Any = None) -> LogRank:
+    """Array: log-rank test of equal survival in all groups (Mantel 1966).
+
+    It compares the events of each group with those expected if at every time each customer at risk had the
+    same chance; it is strongest against hazards in constant proportion and may miss curves that cross.
+
+    Parameters
+    ----------
+    durations, observed, entry
+        As `survival_curve` takes them.
+    groups : array-like, shape (n,)
+    strata : array-like, shape (n,), optional
+        Customers are compared only within their stratum.
+
+    Returns
+    -------
+    LogRank
+
+    Raises
+    ------
+    DataError
+        Fewer than two groups, or no event: nothing can be compared.
+    """
+    import pandas as pd
+    from statsmodels.duration.survfunc import survdiff
+
+    time, status, start = spells(durations, observed, entry)
+    labels = labels_of(groups, len(time))
+    layers = np.zeros(len(time), dtype=int) if strata is None else labels_of(strata, len(time)).factorize()[0]
+    if entry is not None:  # without time at risk nobody counts
+        watched = time > start
+        time, status, start, layers = time[watched], status[watched], start[watched], layers[watched]
+        labels = labels[watched].reset_index(drop=True)
+    if labels.nunique() < 2:
+        named = f", {labels.iloc[0]!r}" if len(labels) else ""
+        raise DataError(f"there is one group only{named}; a log-rank test compares two or more")
+    if not status.any():
+        raise DataError("nobody left, so groups cannot be compared; follow them for longer")
+    apart = None if strata is None else layers
+    statistic, p_value = survdiff(
+        time, status.astype(int), labels.to_numpy(), strata=apart, entry=None if entry is None else start
+    )
+    rows = pd.DataFrame({"group": labels, "observed": status.astype(int), "expected": 0.0})
+    for layer in np.unique(layers):
+        inside = layers == layer
+        rows.loc[inside, "expected"] = _cumulative_hazard(time[inside], status[inside], start[inside])
+    table = rows.groupby("group", sort=True).agg(
+        customers=("observed", "size"), observed=("observed", "sum"), expected=("expected", "sum")
+    )
+    return LogRank(float(statistic), labels.nunique() - 1, float(p_value), table.reset_index())
+
+
+def labels_of(groups: Any, n: int) -> pd.Series:
+    """Array: group of each of n customers; a missing one is refused."""
+    import pandas as pd
+
+    labels = pd.Series(np.asarray(groups, dtype=object))
+    if len(labels) != n:
+        raise DataError(f"groups have {len(labels)} entries, durations {n}; give one a customer")
+    if labels.isna().any():
+        raise DataError(
+            f"{int(labels.isna().sum())} customers have no group; give them one of their own, or leave them out"
+        )
+    return labels
+
+
+def _cumulative_hazard(time: np.ndarray, status: np.ndarray, entry: np.ndarray) -> np.ndarray:
+    """Each customer's Nelson-Aalen hazard while at risk: the events expected of them."""
+    times, events = np.unique(time[status], return_counts=True)
+    ends, starts = np.sort(time), np.sort(entry)
+    at_risk = (
+        len(time) - np.searchsorted(ends, times, side="left") - (len(time) - np.searchsorted(starts, times, "left"))
+    )
+    total = np.concatenate([[0.0], np.cumsum(events / at_risk)])
+    return total[np.searchsorted(times, time, side="right")] - total[np.searchsorted(times, entry, side="right")]

@@ -1,0 +1,233 @@
+"""Money by cohort and age, and how much of last year's revenue its customers still bring.
+
+Net revenue retention compares what the customers of a base period pay some periods later with what they
+paid then; gross revenue retention counts no customer above their base. New customers are in neither, and
+neither are those who come back after paying nothing in the base period: firms that publish these figures
+define them by the customers of the earlier period and leave others out (so Confluent and GitLab in their
+annual reports, Form 10-K, "dollar-based net retention rate").
+
+References
+----------
+Lin, D. Y., Feuer, E. J., Etzioni, R., & Wax, Y. (1997), Estimating medical costs from incomplete follow-up
+    data, Biometrics 53, 419-434.
+McCarthy, D. M., Fader, P. S., & Hardie, B. G. S. (2017), Valuing subscription-based businesses using publicly
+    disclosed customer data, Journal of Marketing 81(1), 17-35.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from crmlib.cohorts.tables import orders_until
+from crmlib.errors import DataError, ParameterError
+from crmlib.frames import period_number
+from crmlib.intervals import FEWEST, bootstrap_interval, require_level
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What can happen to a customer's revenue between two periods, in the order of a bridge.
+MOVES = ("lost", "contracted", "unchanged", "expanded", "reactivated", "new")
+
+
+def revenue_triangle(
+    activity: pd.DataFrame, *, level: float = 0.95, replicates: int = 500, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Array: revenue by cohort and age, per customer ever won and cumulative, with bootstrap intervals.
+
+    Complete periods only; a cohort's customers who pay nothing at an age count with 0, returns with their minus.
+
+    Parameters
+    ----------
+    activity : pandas.DataFrame
+        As `customer_activity` gives it.
+    level, replicates
+        Of the percentile intervals over customers of the cohort.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    pandas.DataFrame, one row a cohort and complete age from 0
+        cohort, age, customers, amount, per_customer, low, high, cumulative (per customer, up to and with this
+        age), cumulative_low, cumulative_high. No intervals for cohorts of fewer than 30 customers.
+
+    Raises
+    ------
+    DataError
+        No cohort has completed a period.
+    """
+    import pandas as pd
+    from scipy import sparse
+
+    require_level(level)
+    whole = activity[activity["age"] < activity["complete_ages"]]
+    if whole.empty:
+        raise DataError("no cohort has completed its first period; take a shorter period or a later as_of")
+    parts = []
+    for cohort, group in whole.groupby("cohort", sort=True):
+        ages = int(group["complete_ages"].iloc[0])
+        codes, names = pd.factorize(group["customer_id"])
+        n = len(names)
+        revenue = sparse.csr_array((group["amount"].to_numpy(), (codes, group["age"].to_numpy())), shape=(n, ages))
+
+        def curves(weights: np.ndarray, revenue: Any = revenue, n: int = n) -> np.ndarray:
+            each = revenue.T @ weights / n
+            return np.concatenate([each, np.cumsum(each, axis=0)])
+
+        value = curves(np.ones((n, 1)))[:, 0]
+        ends = np.full((2, 2 * ages), np.nan)
+        if n >= FEWEST:
+            ends = np.stack(bootstrap_interval(curves, n, level=level, replicates=replicates, rng=rng))
+        table = {
+            "cohort": cohort,
+            "age": np.arange(ages),
+            "customers": n,
+            "amount": value[:ages] * n,
+            "per_customer": value[:ages],
+            "low": ends[0, :ages],
+            "high": ends[1, :ages],
+            "cumulative": value[ages:],
+            "cumulative_low": ends[0, ages:],
+            "cumulative_high": ends[1, ages:],
+        }
+        parts.append(pd.DataFrame(table))
+    return pd.concat(parts, ignore_index=True)
+
+
+def revenue_changes(
+    orders: Any, *, period: str = "month", lag: int = 12, as_of: str | datetime.date | None = None
+) -> Any:
+    """Frame: each customer's revenue in a base period and in the last complete one, `lag` periods later.
+
+    Parameters
+    ----------
+    orders : any frame
+        customer_id, ordered_at, amount (net revenue; negative for a return, which lowers the period's revenue).
+        Rows without customer or instant are left out.
+    period : {"day", "week", "month", "quarter", "year"}
+    lag : int
+        Periods between the two, at least 1. A year's distance (12 months) keeps the season the same.
+    as_of : date or ISO string, optional
+        Last day that counts; a period it cuts off is not the last complete one. Default: the last order's day.
+
+    Returns
+    -------
+    frame of the same kind, one row a customer with revenue in either period
+        customer_id, start, end (Float64, revenue in the base and in the last complete period), move (text):
+        with a positive start `lost` (end 0 or less), `contracted`, `unchanged`, `expanded`; without one, but a
+        positive end, `new` (first order after the base period) or `reactivated` (an order before its end).
+        Who has neither a positive start nor a positive end is left out; a start of 0 or less is no base.
+
+    Raises
+    ------
+    MissingColumnsError
+    ParameterError
+        An unknown period, or a lag below 1.
+    """
+    if lag < 1:
+        raise ParameterError(f"lag is {lag}; give at least 1 period")
+    kept, horizon = orders_until(orders, period, as_of)
+    number = nw.col("number")
+    amount = nw.col("amount").cast(nw.Float64)
+    base = horizon.ended - lag
+    table = (
+        kept.with_columns(number=period_number(nw.col("ordered_at"), period), amount=amount)
+        .filter(number <= horizon.ended)
+        .with_columns(
+            start=nw.when(number == base).then(nw.col("amount")).otherwise(nw.lit(0.0)),
+            end=nw.when(number == horizon.ended).then(nw.col("amount")).otherwise(nw.lit(0.0)),
+            # a return alone makes nobody a customer
+            bought=nw.when(nw.col("amount") >= 0).then(number).otherwise(nw.lit(horizon.ended + 1)),
+        )
+        .group_by("customer_id")
+        .agg(start=nw.col("start").sum(), end=nw.col("end").sum(), first=nw.col("bought").min())
+        .filter((nw.col("start") > 0) | (nw.col("end") > 0))
+    )
+    start, end = nw.col("start"), nw.col("end")
+    crumb = 1e-9 * start  # sums of cents differ in the last digit
+    newcomer = nw.when(nw.col("first") > base).then(nw.lit("new")).otherwise(nw.lit("reactivated"))
+    grown = nw.when(end > start + crumb).then(nw.lit("expanded")).otherwise(nw.lit("unchanged"))
+    stayed = nw.when(end < start - crumb).then(nw.lit("contracted")).otherwise(grown)
+    kept_base = nw.when(end <= 0).then(nw.lit("lost")).otherwise(stayed)
+    moved = table.with_columns(move=nw.when(start > 0).then(kept_base).otherwise(newcomer))
+    shown = moved.select("customer_id", "start", "end", "move")
+    return (shown.sort("customer_id") if isinstance(shown, nw.DataFrame) else shown).to_native()
+
+
+def revenue_bridge(changes: pd.DataFrame) -> pd.DataFrame:
+    """Array: from the base period's revenue to the last one's, move by move.
+
+    Parameters
+    ----------
+    changes : pandas.DataFrame
+        As `revenue_changes` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a move, zeros included
+        move, customers, start, end, change (end minus start). The changes add up to the change of all revenue.
+    """
+    sums = changes.groupby("move").agg(customers=("start", "size"), start=("start", "sum"), end=("end", "sum"))
+    table = sums.reindex(list(MOVES)).fillna(0.0).rename_axis("move").reset_index()
+    table["customers"] = table["customers"].astype(int)
+    return table.assign(change=table["end"] - table["start"])
+
+
+def revenue_retention(
+    changes: pd.DataFrame, *, level: float = 0.95, replicates: int = 1_000, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Array: net and gross revenue retention and the share of customers kept, with intervals.
+
+    Of the customers with a positive start s and the end e: net = sum of e / sum of s; gross = sum of min(s, e),
+    not below 0 for any customer, / sum of s; customers = share with a positive end. Returned goods lower e,
+    in the net rate also below 0.
+
+    Parameters
+    ----------
+    changes : pandas.DataFrame
+        As `revenue_changes` gives it.
+    level, replicates
+        Revenue: percentiles of a bootstrap over the base's customers; customers: Wilson.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    pandas.DataFrame, rows "net", "gross", "customers"
+        measure, value, low, high, customers (in the base), base (their revenue). With fewer than 30 customers
+        in the base, net and gross have no interval.
+
+    Raises
+    ------
+    DataError
+        Nobody had revenue in the base period.
+    """
+    import pandas as pd
+    from statsmodels.stats.proportion import proportion_confint
+
+    require_level(level)
+    base = changes[changes["start"] > 0]
+    n = len(base)
+    if not n:
+        raise DataError("nobody had revenue in the base period; take a smaller lag, a longer period or more data")
+    start, end = base["start"].to_numpy(dtype=float), base["end"].to_numpy(dtype=float)
+    ends = np.stack([end, np.clip(np.minimum(start, end), 0, None)])
+
+    def rates(weights: np.ndarray) -> np.ndarray:
+        return ends @ weights / (start @ weights)
+
+    value, kept = rates(np.ones(n)), int((end > 0).sum())
+    low, high = np.full(2, np.nan), np.full(2, np.nan)
+    if n >= FEWEST:
+        low, high = bootstrap_interval(rates, n, level=level, replicates=replicates, rng=rng)
+    wilson = proportion_confint(kept, n, alpha=1 - level, method="wilson")
+    table = {
+        "measure": ["net", "gross", "customers"],
+        "value": [*value, kept / n],
+        "low": [*low, wilson[0]],
+        "high": [*high, wilson[1]],
+    }
+    return pd.DataFrame(table).assign(customers=n, base=start.sum())
