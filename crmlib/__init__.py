@@ -21,6 +21,7 @@ topics
     rfm           whom should we select?                                notebook 05
     wallet        how much of what they spend is ours?
     satisfaction  do satisfied customers come back?                     notebook 17
+    referral      do customers bring customers, what is one worth?      notebook 20
 presentation
     figures       axes in, axes out
     widgets       interactive sections

@@ -13,7 +13,7 @@ LAYERS = (
     {"data"},
     {"models"},
     {"attribution", "cohorts", "loyalty", "profitability", "rfm", "clv", "wallet", "basket", "campaigns", "winback"}
-    | {"pipeline", "service", "scorecard", "identity", "listening", "offers", "satisfaction"},
+    | {"pipeline", "service", "scorecard", "identity", "listening", "offers", "satisfaction", "referral"},
     {"figures", "widgets", "exercises"},
     {"runner"},
     {"cli"},

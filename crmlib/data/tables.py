@@ -97,7 +97,7 @@ class Tables(Mapping[str, Any]):
         if holders:
             remedy = f"sources that have it: {', '.join(holders)}"
         elif table == "referrals":
-            remedy = "data.simulate(rng, reproduction=0.4) makes a firm with it; or add referrals.csv to a folder of yours"
+            remedy = "data.simulate(rng, reproduction=0.4) makes a firm with it; or add it to a folder of yours"
         elif table in CONTRACTS:
             remedy = f"no built-in source has it; add {table}.csv or {table}.parquet to a folder of your own"
         else:

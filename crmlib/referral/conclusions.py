@@ -1,0 +1,214 @@
+"""What the referral analysis found, in sentences whose direction comes from the numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crmlib.findings import Finding, between, money, percent, verdict
+from crmlib.referral.growth import growth_multiplier
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def answer(
+    reproduction: pd.Series,
+    worth: pd.DataFrame,
+    *,
+    source: str,
+    currency: str,
+    days: int,
+    first_days: int,
+    level: float,
+) -> Finding:
+    """Whether customers bring customers, and what a referred one is worth.
+
+    Parameters
+    ----------
+    reproduction : pandas.Series
+        A row of `reproduction_number`.
+    worth : pandas.DataFrame
+        `worth_difference` in margin.
+    days, first_days : int
+        Windows of the two.
+    """
+    value, low, high = (float(reproduction[name]) for name in ("reproduction", "low", "high"))
+    ends = between(low, high, lambda x: f"{100 * x:.1f}", level)
+    sentence = f"At {source} 100 customers bring {100 * value:.1f} others within {days} days{ends}"
+    row = worth.iloc[0]
+    sentence += (
+        f"; one whom they bring is worth {money(row['mean'], currency)} of margin in the first {first_days} days, "
+        f"{_apart(row, currency)}."
+    )
+    return Finding("reproduction_number", value, "customers", sentence, low, high, level)
+
+
+def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
+    """What one customer becomes over the generations."""
+    found = growth_multiplier(*(float(reproduction[name]) for name in ("reproduction", "low", "high")))
+    value, low, high = (found[name] for name in ("multiplier", "low", "high"))
+    key = "customers_over_generations"
+    if not np.isfinite(value):
+        sentence = (
+            "Each customer brings one other or more, so that referrals alone keep the base growing until those who can "
+            "be referred run out: there is no end to add up to."
+        )
+        return Finding(key, None, "customers", sentence)
+    top = high if np.isfinite(high) else None
+    ends = between(low, top, lambda x: f"{x:.2f}", level)
+    open_end = "" if top is not None or np.isnan(high) else ", though more than one each cannot be ruled out"
+    sentence = (
+        f"Over all generations one customer won by other means becomes {value:.2f}{ends}{open_end}: referral "
+        "multiplies what other marketing brings, and dies out without it."
+    )
+    return Finding(key, value, "customers", sentence, low if top is not None else None, top, level)
+
+
+def youth(reproduction: pd.Series, *, days: int) -> Finding:
+    """What counting the young as if they were done costs."""
+    crude, value = float(reproduction["crude"]), float(reproduction["reproduction"])
+    gap = crude / value - 1 if value else 0.0
+    young = 1 - reproduction["complete"] / reproduction["customers"]
+    sentence = (
+        f"Customers brought over all customers would say {crude:.3f}, {percent(abs(gap))} "
+        f"{'less' if gap <= 0 else 'more'} than is so: {percent(young)} of the customers have not had their "
+        f"{days} days."
+    )
+    return Finding("crude_reproduction", crude, "customers", sentence)
+
+
+def cycle(table: pd.DataFrame, *, level: float) -> Finding:
+    """How long a cycle takes, and what those seen would say."""
+    mean, median = table.iloc[0], table.iloc[1]
+    ends = between(mean["low"], mean["high"], lambda x: f"{x:.1f}", level)
+    sentence = (
+        f"From winning a customer to winning one whom they bring takes {mean['days']:.1f} days on average{ends}, half "
+        f"of them at most {median['days']:.0f}; of the cycles seen so far the mean is {mean['seen']:.1f}, as long ones "
+        "have not all had the time to end."
+    )
+    return Finding("mean_cycle_days", mean["days"], "days", sentence, mean["low"], mean["high"], level)
+
+
+def few(table: pd.DataFrame, *, level: float) -> Finding:
+    """How much hangs on the most active referrers."""
+    row, active = table.iloc[len(table) // 2 - 1 if len(table) > 2 else 0], table.iloc[-1]
+    ends = between(row["low"], row["high"], percent, level)
+    side = verdict(
+        row["low"] - row["chance"],
+        row["high"] - row["chance"],
+        above="more than luck makes",
+        below="less than luck makes",
+        same="which cannot be told apart from what luck makes",
+    )
+    sentence = (
+        f"{percent(active['value'])} of the customers have brought anyone; the {percent(row['part'], 0)} who brought "
+        f"most brought {percent(row['value'])} of all{ends}, {side} ({percent(row['chance'])})."
+    )
+    return Finding("top_referrers_share", row["value"], "share", sentence, row["low"], row["high"], level)
+
+
+def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
+    """What is left of the difference in margin among those alike in what the firm records."""
+    row, naive = worth[worth["method"] == "matched"].iloc[0], worth.iloc[0]
+    key = "matched_margin_difference"
+    if np.isnan(row["difference"]):
+        return Finding(
+            key, None, currency, "No referred customer has others alike in month and attributes to compare with."
+        )
+    ends = between(row["low"], row["high"], lambda x: money(x, currency), level)
+    sentence = (
+        f"Among customers alike in month and attributes the referred bring {money(row['difference'], currency)} more "
+        f"margin{ends}, against {money(naive['difference'], currency)} as they are: {_recorded(row, naive)}."
+    )
+    return Finding(key, row["difference"], currency, sentence, row["low"], row["high"], level)
+
+
+def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) -> Finding:
+    """Whether referred customers stay longer."""
+    row = worth[worth["method"] == "matched"].iloc[0]
+    row = worth.iloc[0] if np.isnan(row["difference"]) else row
+    key = "active_difference"
+    ends = between(row["low"], row["high"], lambda x: f"{100 * x:+.1f}", level)
+    side = verdict(
+        row["low"], row["high"], above="they stay more", below="they stay less", same="they cannot be told apart"
+    )
+    sentence = (
+        f"In days {days - quiet_days + 1} to {days} {percent(row['mean'])} of the referred ordered, "
+        f"{100 * row['difference']:+.1f} points against others alike{ends}: {side}."
+    )
+    return Finding(key, row["difference"], "share", sentence, row["low"], row["high"], level)
+
+
+def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float | None, level: float) -> Finding:
+    """What a reward may cost, and whether the one paid pays.
+
+    Parameters
+    ----------
+    returns : pandas.DataFrame
+        `programme_return`.
+    paid : float
+        Reward of one customer brought.
+    assumed : float or None
+        Share that would come anyway, where it is assumed; None where an arm without the offer tells it.
+    """
+    rows = returns.set_index("quantity")
+    most, net = (rows.loc[name].astype(float).to_dict() for name in ("break_even_reward", "net"))
+    caused = float(rows["value"]["caused_share"])
+    pays = verdict(
+        net["low"],
+        net["high"],
+        above=f"at {money(paid, currency)} the programme pays",
+        below=f"at {money(paid, currency)} the programme costs more than it brings",
+        same=f"at {money(paid, currency)} cannot be told whether the programme pays",
+    )
+    source = (
+        f"{percent(caused, 0)} of those brought come because of the reward"
+        if assumed is None
+        else f"If {percent(assumed, 0)} of those brought would come anyway"
+    )
+    ends = between(most["low"], most["high"], lambda x: money(x, currency), level)
+    sentence = f"{source}, so that a reward pays up to {money(most['value'], currency)} for each{ends}: {pays}."
+    return Finding("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level)
+
+
+def truth(
+    known: pd.DataFrame, worth: pd.DataFrame, *, reproduction: pd.Series, true_reproduction: float, currency: str
+) -> Finding:
+    """What the simulated firm knows: R, and how much of the difference referral causes."""
+    row = known[known["outcome"] == "margin"].iloc[0]
+    held = reproduction["low"] <= true_reproduction <= reproduction["high"]
+    share = row["caused"] / row["difference"] if row["difference"] else np.nan
+    matched = worth[worth["method"] == "matched"]["difference"].iloc[0]
+    sentence = (
+        f"On the simulated firm R is {true_reproduction:.3f}, which the interval {'holds' if held else 'misses'}; "
+        f"being referred causes {money(row['caused'], currency)} of the {money(row['difference'], currency)} by which "
+        f"the referred are worth more ({percent(share, 0)}), and matching still says {money(matched, currency)}: the rest "
+        "is whom customers know."
+    )
+    return Finding("caused_margin_difference", row["caused"], currency, sentence)
+
+
+def _apart(row: pd.Series, currency: str) -> str:
+    """How the referred differ from the others in margin, in words."""
+    amount = money(abs(row["difference"]), currency)
+    if np.isnan(row["low"]):
+        return "too few for an interval of the difference to others"
+    return verdict(
+        row["low"],
+        row["high"],
+        above=f"{amount} more than one who came otherwise",
+        below=f"{amount} less than one who came otherwise",
+        same="which cannot be told apart from one who came otherwise",
+    )
+
+
+def _recorded(row: pd.Series, naive: pd.Series) -> str:
+    """Whether attributes explain the difference."""
+    if abs(naive["difference"]) < 1e-12:
+        return "there is no difference to explain"
+    explained = 1 - row["difference"] / naive["difference"]
+    if explained > 0.1:
+        return f"what the firm records explains {percent(explained, 0)} of it"
+    return "what the firm records explains hardly any of it"
