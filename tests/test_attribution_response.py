@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +11,9 @@ from scipy.optimize import minimize
 
 from crmlib.attribution.budget import best_budget
 from crmlib.attribution.response import ResponseCurves, _expected, _slopes, response_curves
+from crmlib.attribution.weeks import spend_weeks
 from crmlib.data.synthetic.spend import weekly_spend
-from crmlib.errors import DataError, ParameterError
+from crmlib.errors import DataError, MissingColumnsError, ParameterError
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +203,41 @@ def test_bad_options_are_refused():
         weekly_spend(np.random.default_rng(1), weeks=1)
     with pytest.raises(ParameterError, match="noise is 0"):
         weekly_spend(np.random.default_rng(1), noise=0)
+
+
+def test_weeks_of_spend_and_customers_by_hand_on_every_engine(frame):
+    """Weeks of January 5, 12 and 19; the fourth, of the 26th, ends after the last day, January 30.
+
+    Customers: two in the first week (its Sunday is the 11th), none in the second, one in the third, one before all.
+    """
+    monday = [datetime.datetime(2026, 1, day) for day in (5, 5, 19, 19, 26)]
+    spend = {"week": monday, "channel": ["tv", "radio", "tv", "tv", "tv"], "spend": [10.0, 3, 4, 1, 9]}
+    days = [datetime.datetime(2026, 1, day, 23, 59) for day in (1, 5, 11, 20, 30)]
+    found = spend_weeks(frame(spend), frame({"acquired_at": [*days, None]}))
+    assert found.columns.tolist() == ["week", "radio", "tv", "customers"]
+    assert found["week"].dt.day.tolist() == [5, 12, 19]
+    assert found["tv"].tolist() == [10, 0, 5]
+    assert found["radio"].tolist() == [3, 0, 0]
+    assert found["customers"].tolist() == [2, 0, 1]
+    customers = frame({"acquired_at": days})
+    assert len(spend_weeks(frame(spend), customers, as_of="2026-02-01")) == 4
+    with pytest.raises(DataError, match="no week ends by the last day"):
+        spend_weeks(frame(spend), customers, as_of="2026-01-08")
+    with pytest.raises(DataError, match="whole weeks apart"):
+        spend_weeks(frame(spend | {"week": [*monday[:4], datetime.datetime(2026, 1, 27)]}), customers)
+    with pytest.raises(DataError, match="a week, channel or amount is missing"):
+        spend_weeks(frame(spend | {"spend": [None, 1.0, 1, 1, 1]}), customers)
+    with pytest.raises(DataError, match="weeks need both"):
+        spend_weeks(frame(spend), frame({"acquired_at": pd.Series([None], dtype="datetime64[us]")}))
+    with pytest.raises(MissingColumnsError, match="spend"):
+        spend_weeks(frame({"week": monday, "channel": spend["channel"]}), customers)
+
+
+def test_prices_are_in_proportion():
+    one, truth = weekly_spend(np.random.default_rng(1), weeks=30)
+    dear, same = weekly_spend(np.random.default_rng(1), weeks=30, price=3)
+    np.testing.assert_allclose(dear.iloc[:, 1:4], 3 * one.iloc[:, 1:4])
+    np.testing.assert_allclose(dear["customers"], one["customers"])
+    np.testing.assert_allclose([same.scale, same.usual], [3 * truth.scale, 3 * truth.usual])
+    with pytest.raises(ParameterError, match="price is 0"):
+        weekly_spend(np.random.default_rng(1), price=0)

@@ -18,7 +18,7 @@ from crmlib.attribution import conclusions
 from crmlib.attribution.ages import order_margins
 from crmlib.attribution.aggregated import from_paths
 from crmlib.attribution.budget import best_budget
-from crmlib.attribution.comparisons import margin_comparison, retention_comparison
+from crmlib.attribution.differences import margin_comparison, retention_comparison
 from crmlib.attribution.estimates import credits, credits_by_rule, removal_effects, share_table, transition_matrix
 from crmlib.attribution.events import journeys, journeys_until
 from crmlib.attribution.exploration import conversion_times, frequent_paths, path_lengths
@@ -45,6 +45,7 @@ from crmlib.attribution.rules import (
 from crmlib.attribution.sample import CreditSample, credit_intervals, credit_sample, paired_comparison
 from crmlib.attribution.truth import holdout_effect, misplaced_budget, rule_bias, true_acquisition_costs
 from crmlib.attribution.values import ChannelValues, channel_values
+from crmlib.attribution.weeks import spend_weeks
 
 __all__ = [
     "ChannelValues",
@@ -91,6 +92,7 @@ __all__ = [
     "selected_markov",
     "shapley",
     "share_table",
+    "spend_weeks",
     "standard_rules",
     "time_decay",
     "touch_effects",

@@ -2,10 +2,9 @@ r"""The weekly budget that earns most by fitted response curves, and what it gai
 
 Curves are concave, so money goes where the next unit brings most until all channels bring the same. A budget that is
 chosen because its curves promise most is chosen partly for their errors: its promised gain is too high on average.
-The gain's interval therefore repeats the choice. With :math:`g(x; \vartheta)` the gain of budget x if the
-curves were :math:`\vartheta`, and :math:`x(\vartheta)` the budget chosen by them, what the promise
-:math:`g(x(\hat\vartheta); \hat\vartheta)` has too much is unknown, but in replicate b it is
-:math:`D_b = g(x(\vartheta_b); \vartheta_b) - g(x(\vartheta_b); \hat\vartheta)`, whose mean and quantiles are taken off.
+With :math:`g(x; \vartheta)` the gain of budget x if the curves were :math:`\vartheta`, and :math:`x(\vartheta)` the
+budget chosen by them, what the promise :math:`g(x(\hat\vartheta); \hat\vartheta)` has too much is unknown, but in
+replicate b it is :math:`g(x(\vartheta_b); \vartheta_b) - g(x(\vartheta_b); \hat\vartheta)`: its mean is taken off.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def best_budget(
 
     Margin is `worth` times the customers less the spend, in a steady state. No channel gets more than was seen of
     it, so that a total beyond all that was seen is not spent; nor is money that would bring less than itself.
-    The interval covers chance, the choice of this budget included, and none of the confounding.
+    The interval is that of this budget's gain over the replicates' curves: it covers chance, not the confounding.
 
     Parameters
     ----------
@@ -76,11 +75,13 @@ def best_budget(
 
     promised = float(gain(best, curves.effect, curves.scale))
     surplus = gain(drawn, effect, scale) - gain(drawn, curves.effect, curves.scale)
-    low, high = promised - np.quantile(surplus, ends[::-1])
+    expected = promised - surplus.mean()
+    low, high = np.quantile(gain(best[None], effect, scale), ends)
+    low, high = min(low, expected), max(high, expected)
     budget = pd.DataFrame({"channel": list(curves.channels), "today": today, "best": best, "change": best - today})
     budget["low"], budget["high"] = np.quantile(drawn, ends, axis=0)
     budget["ceiling"], budget["at_ceiling"] = curves.ceiling, best >= curves.ceiling * (1 - 1e-9)
-    told = {"gain": promised - surplus.mean(), "low": low, "high": high, "promised": promised}
+    told = {"gain": expected, "low": low, "high": high, "promised": promised}
     spent = best.sum()
     return budget, pd.Series(told | {"spend": spent, "today": today.sum(), "unspent": max(total - spent, 0.0)})
 

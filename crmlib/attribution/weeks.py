@@ -1,18 +1,78 @@
-"""Whether weeks of spend and outcome can tell anything: numbers, no gaps, channels that vary apart."""
+"""Weeks of spend and customers, and whether they can tell anything: numbers, no gaps, channels that vary apart."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime
+from typing import TYPE_CHECKING, Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmlib.errors import DataError
+from crmlib.frames import as_date, day_number, to_pandas, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Least part of the variance of a channel's spend that the other channels may leave to it.
 _LEAST_ALONE = 0.01
+
+
+def spend_weeks(spend: Any, customers: Any, *, as_of: datetime.date | str | None = None) -> pd.DataFrame:
+    """Array: spend on each channel and customers won, week by week: what `response_curves` takes.
+
+    Parameters
+    ----------
+    spend : any frame
+        week (date or datetime, its first day), channel, spend (money). A week and channel without a row spent nothing;
+        several rows are added up.
+    customers : any frame
+        acquired_at; who has none is left out.
+    as_of : date or ISO string, optional
+        Last day of both tables; weeks that end after it are left out. By default the last day of an acquisition.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a week from the first to the last one with spend
+        week (date, its first day), one column a channel, sorted (money), customers (count).
+
+    Raises
+    ------
+    DataError
+        Weeks that do not begin whole weeks apart, spend or a channel that is missing, no customers, no whole week.
+    MissingColumnsError
+    """
+    import pandas as pd
+
+    view = wrap(spend, ("week", "channel", "spend"), table="spend")
+    faulty = nw.any_horizontal(*(nw.col(name).is_null() for name in ("week", "channel", "spend")), ignore_nulls=False)
+    if len(to_pandas(view.filter(faulty).to_native())):
+        raise DataError("spend: a week, channel or amount is missing; fill it in, with 0 where nothing was spent")
+    paid = to_pandas(view.with_columns(nw.col("channel").cast(nw.String), day=day_number(nw.col("week"))).to_native())
+    dated = wrap(customers, ("acquired_at",), table="customers").filter(~nw.col("acquired_at").is_null())
+    days = dated.with_columns(day=day_number(nw.col("acquired_at"))).group_by("day").agg(nw.len().alias("customers"))
+    won = to_pandas(days.to_native(), sort_by=["day"])
+    if paid.empty or won.empty:
+        raise DataError("there is no spend, or no customer has an acquired_at; weeks need both")
+    last = as_date(as_of, name="as_of")
+    end = int(won["day"].max()) if last is None else (last - datetime.date(1970, 1, 1)).days
+    begin = int(paid["day"].min())
+    number = (paid["day"].to_numpy() - begin) / 7
+    if (number % 1 != 0).any():
+        raise DataError("spend: weeks do not begin whole weeks apart; give the first day of each, one weekday")
+    whole = int(min(number.max() + 1, (end + 1 - begin) // 7))
+    if whole < 1:
+        raise DataError("spend: no week ends by the last day of the customers; give spend of the time they were won in")
+    table = paid.assign(number=number.astype(int)).pivot_table(
+        index="number", columns="channel", values="spend", aggfunc="sum", fill_value=0.0
+    )
+    table = table.reindex(range(whole), fill_value=0.0).rename_axis(columns=None).astype(float)
+    place = (won["day"].to_numpy() - begin) // 7
+    inside = (place >= 0) & (place < whole)
+    table["customers"] = np.bincount(place[inside], won["customers"].to_numpy()[inside], minlength=whole)
+    first = pd.Timestamp(begin, unit="D")
+    table.insert(0, "week", first + pd.to_timedelta(7 * np.arange(whole), unit="D"))
+    return table.reset_index(drop=True)
 
 
 def usable_weeks(weeks: pd.DataFrame, names: tuple[str, ...], outcome: str) -> np.ndarray:

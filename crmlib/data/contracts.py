@@ -187,6 +187,9 @@ CONTRACTS: Mapping[str, Contract] = {
         key=("customer_id",),
         references={"customer_id": "customers"},
     ),
+    "spend": Contract(
+        (Column("week", "instant"), _text("channel", required=True), _positive("spend")), key=("week", "channel")
+    ),
     "subscriptions": Contract(
         (
             _id("customer_id"),

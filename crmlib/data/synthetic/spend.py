@@ -41,7 +41,7 @@ _CHANNELS = (
 
 
 def weekly_spend(
-    rng: np.random.Generator, *, weeks: int = 156, confounded: bool = False, noise: float = 6.0
+    rng: np.random.Generator, *, weeks: int = 156, confounded: bool = False, noise: float = 6.0, price: float = 1.0
 ) -> tuple[pd.DataFrame, SpendTruth]:
     """Weeks of spend by channel and the customers won, and what made them.
 
@@ -55,6 +55,8 @@ def weekly_spend(
         where a firm advertises when business is good anyway. Otherwise spend varies by lot.
     noise : float
         Standard deviation of a week's customers, above 0.
+    price : float
+        What all money is multiplied by, above 0: the level of prices.
 
     Returns
     -------
@@ -71,7 +73,10 @@ def weekly_spend(
         raise ParameterError(f"weeks is {weeks!r}; give a whole number from 2 on")
     if not (np.isfinite(noise) and noise > 0):
         raise ParameterError(f"noise is {noise!r}; give a number above 0")
+    if not (np.isfinite(price) and price > 0):
+        raise ParameterError(f"price is {price!r}; give a number above 0")
     usual, effect, scale, carry = (np.array(column) for column in zip(*(row[1:] for row in _CHANNELS), strict=True))
+    usual, scale = price * usual, price * scale
     demand = rng.standard_normal(weeks)
     luck = rng.standard_normal((weeks, len(usual)))
     moved = 0.8 * demand[:, None] + 0.6 * luck if confounded else luck
