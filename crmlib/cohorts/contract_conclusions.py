@@ -21,7 +21,14 @@ _SEEN = 0.05
 
 
 def answer(
-    curves: pd.DataFrame, worth: pd.DataFrame, *, months: int, points: float, currency: str, level: float = 0.95
+    curves: pd.DataFrame,
+    worth: pd.DataFrame,
+    *,
+    months: int,
+    points: float,
+    payment: float,
+    currency: str,
+    level: float = 0.95,
 ) -> Finding:
     """Which group has lost most by a tenure, and what a point of retention is worth.
 
@@ -31,8 +38,10 @@ def answer(
         As `survival_by_group` gives them.
     worth : pandas.DataFrame
         `retention_point_worth`, whose first row counts.
-    months, points, currency, level
-        The tenure looked at; as the others were made with.
+    months : int
+        The tenure looked at.
+    points, payment, currency, level
+        As the others were made with.
     """
     at = {name: curve_at(curve, months) for name, curve in curves.groupby("group", sort=False)}
     ends = sorted(at, key=lambda name: (at[name]["survival"], str(name)))
@@ -41,16 +50,15 @@ def answer(
     wording = f"{left} of all customers have left"
     if len(ends) > 1:
         wording = (
-            f"{left} of the customers with {ends[0]!r} have left, the most, and {percent(1 - last['survival'])} of"
+            f"of the groups {ends[0]!r} has lost most, {left}, and {ends[-1]!r} least, {percent(1 - last['survival'])}"
         )
-        wording += f" those with {ends[-1]!r}, the fewest"
     row = worth.iloc[0]
-    amount = money(row["gain"], currency) + between(
-        row["gain_low"], row["gain_high"], lambda x: money(x, currency), level
+    say = lambda amount: money(amount, currency)  # noqa: E731
+    sentence = (
+        f"By month {months} {wording}; in the published cohort, at {say(payment)} a renewal, {_points(points)} of "
+        f"retention more is worth {say(row['gain'])}{between(row['gain_low'], row['gain_high'], say, level)} a customer."
     )
-    sentence = f"By month {months} {wording}; {_points(points)} of retention more is worth {amount} a customer."
-    ends_of = (row["gain_low"], row["gain_high"], level) if np.isfinite(row["gain_high"]) else (None, None, None)
-    return Finding("point_of_retention", row["gain"], currency, sentence, *ends_of)
+    return Finding("point_of_retention", row["gain"], currency, sentence, row["gain_low"], row["gain_high"], level)
 
 
 def groups_differ(test: LogRank) -> Finding:
@@ -105,8 +113,8 @@ def projection(errors: pd.DataFrame, *, calibration: int) -> Finding:
     if len(errors) < 2:
         raise DataError("a comparison of projections needs at least two methods")
     sentence = (
-        f"Calibrated on {calibration} renewals of a published cohort, {best['method']} misses the later share by "
-        f"{100 * best['error_unseen']:.1f} points on average, {worst['method']} by {100 * worst['error_unseen']:.1f}"
+        f"From {calibration} renewals of the published cohort, {best['method']} misses the later share "
+        f"by {100 * best['error_unseen']:.1f} points on average, {worst['method']} by {100 * worst['error_unseen']:.1f}"
     )
     broken = errors.loc[errors["impossible"], "method"].tolist()
     if broken:
@@ -128,6 +136,27 @@ def revenue_kept(retention: pd.DataFrame, *, lag: int, period: str, level: float
     if np.isnan(net["low"]):
         return Finding("net_revenue_retention", net["value"], "share", sentence)
     return Finding("net_revenue_retention", net["value"], "share", sentence, net["low"], net["high"], level)
+
+
+def truth_found(retention: pd.DataFrame, expected: tuple[float, float], *, level: float = 0.95) -> Finding:
+    """Whether a simulated firm's true net revenue retention lies within the interval.
+
+    Parameters
+    ----------
+    retention : pandas.DataFrame
+        As `revenue_retention` gives it.
+    expected : (float, float)
+        True net and gross retention.
+    level : float
+    """
+    net, gross = retention.iloc[0], retention.iloc[1]
+    inside = [bool(row["low"] <= true <= row["high"]) for row, true in zip((net, gross), expected, strict=True)]
+    found = {2: "both lie within their intervals", 1: "one of them lies within its interval", 0: "neither is found"}
+    sentence = (
+        f"On the simulated firm net and gross revenue retention are truly {percent(expected[0])} and "
+        f"{percent(expected[1])}, estimated {percent(net['value'])} and {percent(gross['value'])}: {found[sum(inside)]}."
+    )
+    return Finding("simulated_retention_gap", net["value"] - expected[0], "share", sentence)
 
 
 def ruse(rates: pd.DataFrame) -> Finding:

@@ -12,13 +12,17 @@ Mantel, N. (1966), Evaluation of survival data and two new rank order statistics
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmlib.cohorts.survival import spells, survival_curve
-from crmlib.errors import DataError
+from crmlib.errors import DataError, ParameterError
+from crmlib.frames import as_date, day_number, to_pandas, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +39,62 @@ class LogRank:
     df: int
     p_value: float
     groups: pd.DataFrame
+
+
+def contract_spells(contracts: Any, *, covariates: Sequence[str] = (), as_of: str | datetime.date | None = None) -> Any:
+    """Frame: how long each contract has run, and whether it has ended.
+
+    Parameters
+    ----------
+    contracts : any frame
+        customer_id, and either tenure_months (number) and left (flag), as `subscriptions` has them, or
+        started_at and ended_at (date or instant; missing while the contract runs).
+    covariates : sequence of str
+        Further columns to keep.
+    as_of : date or ISO string, optional
+        Last day of observation; with dates only, and needed then. A later end counts as running, a later
+        start is left out, and so is a row without a start or tenure.
+
+    Returns
+    -------
+    frame of the same kind, one row a contract
+        customer_id, tenure_months (Float64; from dates: days / 30.4375), left (Boolean), and the covariates.
+
+    Raises
+    ------
+    MissingColumnsError
+    ParameterError
+        Dates without `as_of`.
+    DataError
+        A negative tenure: an end before the start.
+    """
+    names = nw.from_native(contracts).collect_schema().names()
+    kept = dict.fromkeys(name for name in covariates if name not in ("customer_id", "tenure_months", "left"))
+    tenure, left = nw.col("tenure_months"), nw.col("left")
+    if "tenure_months" in names or "started_at" not in names:
+        table = wrap(contracts, ("customer_id", "tenure_months", "left", *kept), table="subscriptions")
+        table = table.filter(~tenure.is_null(), ~left.is_null())
+    else:
+        day = as_date(as_of, name="as_of")
+        if day is None:
+            raise ParameterError("contracts with dates need as_of, the last day of observation; give it as YYYY-MM-DD")
+        table = wrap(contracts, ("customer_id", "started_at", "ended_at", *kept), table="contracts")
+        last = (day - datetime.date(1970, 1, 1)).days
+        # a missing end is filled before its day is taken: pandas' integers have no missing value
+        ended = ~nw.col("ended_at").is_null()
+        table = table.filter(~nw.col("started_at").is_null()).with_columns(
+            first=day_number(nw.col("started_at")), over=day_number(nw.coalesce("ended_at", "started_at"))
+        )
+        left_by = ended & (nw.col("over") <= last)
+        until = nw.when(left_by).then(nw.col("over")).otherwise(nw.lit(last))
+        table = table.filter(nw.col("first") <= last).with_columns(
+            tenure_months=(until - nw.col("first")) / 30.4375, left=left_by
+        )
+    shown = table.select("customer_id", tenure.cast(nw.Float64), left.cast(nw.Boolean), *kept)
+    below = int(to_pandas(shown.select(below=(tenure < 0).cast(nw.Int64).sum()).to_native())["below"].fillna(0).iloc[0])
+    if below:
+        raise DataError(f"{below} contracts end before they start; correct their dates or leave them out")
+    return (shown.sort("customer_id") if isinstance(shown, nw.DataFrame) else shown).to_native()
 
 
 def survival_by_group(

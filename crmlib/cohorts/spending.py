@@ -54,7 +54,7 @@ class Effort:
             raise ParameterError(f"spend is {self.spend}; give what was spent on each, above 0")
         if not self.reached / self.tried < self.ceiling <= 1:
             raise ParameterError(
-                f"ceiling is {self.ceiling}; give a share above the {self.reached / self.tried:.3g} observed and at most 1"
+                f"ceiling is {self.ceiling}; give a share above the {self.rate:.3g} observed, at most 1"
             )
 
     @property

@@ -39,6 +39,7 @@ _TOPICS = {
     "04": "profitability",
     "05": "rfm",
     "06": "clv",
+    "15": "contracts",
     "17": "satisfaction",
 }
 
