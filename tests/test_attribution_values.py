@@ -291,3 +291,19 @@ def test_neither_late_nor_early_customers_bend_the_margin():
     window = found.window.item()
     assert window >= 4
     np.testing.assert_allclose(found.margin[0, :window], [6, *[1] * (window - 1)])
+
+
+def test_customers_of_any_channel_together():
+    """30 who leave 5 and 1, 10 who leave 9 and nothing: (150 + 90) / 40 = 6, then 30 / 40."""
+    people, orders = joined(crowd("a", [5, 1], 30), crowd("b", [9], 10, first=100))
+    found = values(people, orders, as_of="2026-03-01")
+    assert found.overall(1)["margin"] == pytest.approx(6)
+    assert found.overall(2)["margin"] == pytest.approx(6.75)
+    assert found.overall(2, discount_rate=0.1)["margin"] == pytest.approx(
+        6 * 1.1 ** (-15 / 365) + 0.75 * 1.1 ** (-45 / 365)
+    )
+    assert found.overall(2)["low"] <= 6.75 <= found.overall(2)["high"]
+    with pytest.raises(ParameterError, match="ages is 3; give 1 to 2"):
+        found.overall(3)
+    with pytest.raises(DataError, match="count twice"):
+        values(pd.concat([people, people.assign(channel="c")]), orders).overall(1)

@@ -136,6 +136,31 @@ class ChannelValues:
             parts.append(pd.DataFrame(columns | {"total": total, "total_low": added[0], "total_high": added[1]}))
         return pd.concat(parts, ignore_index=True).astype({"channel": "str"})
 
+    def overall(self, ages: int, *, discount_rate: float = 0.0, level: float = 0.95) -> pd.Series:
+        """Margin of a customer of any channel up to the end of so many ages: margin, low, high.
+
+        Raises
+        ------
+        DataError
+            Customers who stand under several channels.
+        ParameterError
+            Ages that fewer than 30 customers completed.
+        """
+        import pandas as pd
+
+        require_level(level)
+        if self.shared:
+            raise DataError("customers stand under several channels and would count twice; give each customer one")
+        seen = self.seen.sum(axis=0)
+        most = int(np.argmin(np.append(seen >= FEWEST, False)))
+        if isinstance(ages, bool) or not isinstance(ages, (int, np.integer)) or not 1 <= ages <= most:
+            raise ParameterError(f"ages is {ages!r}; give 1 to {most}, the ages that at least 30 customers completed")
+        factors = self._factors(discount_rate)[:ages]
+        added = np.where(self.seen > 0, self.margin * self.seen, 0.0).sum(axis=0)
+        drawn = ratio(self.sums.sum(axis=0), self.counts.sum(axis=0))[:, :ages] @ factors
+        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        return pd.Series({"margin": float((added / seen.clip(1))[:ages] @ factors), "low": low, "high": high})
+
     def totals(self, place: int, *, discount_rate: float = 0.0) -> np.ndarray:
         """Margin of a customer up to the end of each age, of one channel."""
         return np.cumsum(self.margin[place] * self._factors(discount_rate))
