@@ -12,10 +12,13 @@ Fader, P. S., Hardie, B. G. S., & Lee, K. L. (2005), RFM and CLV: using iso-valu
 """
 
 from crmlib.clv import conclusions
-from crmlib.clv.evaluation import frequency_table, holdout_calibration, holdout_evaluation
+from crmlib.clv.contracts import cohort_holdout
+from crmlib.clv.evaluation import holdout_calibration, holdout_evaluation, prediction_coverage
 from crmlib.clv.fitting import CustomerModels, customer_models
+from crmlib.clv.frequencies import frequency_table, renewal_table, spend_table
 from crmlib.clv.health import health_card
 from crmlib.clv.scenarios import keeping_ceilings, order_value_by_frequency, value_scenarios
+from crmlib.clv.spending import spend_evaluation, spend_slope
 from crmlib.clv.tracking import cumulative_purchases
 from crmlib.clv.truth import true_value
 from crmlib.clv.value import base_value, continuous_rate, customer_lifetime_value
@@ -23,6 +26,7 @@ from crmlib.clv.value import base_value, continuous_rate, customer_lifetime_valu
 __all__ = [
     "CustomerModels",
     "base_value",
+    "cohort_holdout",
     "conclusions",
     "continuous_rate",
     "cumulative_purchases",
@@ -34,6 +38,11 @@ __all__ = [
     "holdout_evaluation",
     "keeping_ceilings",
     "order_value_by_frequency",
+    "prediction_coverage",
+    "renewal_table",
+    "spend_evaluation",
+    "spend_slope",
+    "spend_table",
     "true_value",
     "value_scenarios",
 ]

@@ -82,6 +82,6 @@ def _spend(base: Valuation, posterior: tuple[Floats, ...], x: Floats, draws: int
 def _scale(base: Valuation) -> Floats:
     """Rate of each customer's spend, times the margin."""
     if not base.modelled:
-        return np.full(base.customers, base.margin_rate * float(base.spend))
+        return base.own_values(slice(None))
     gamma = base.spend.params["gamma"]
     return base.margin_rate * (gamma + base.x * base.z)

@@ -57,7 +57,7 @@ class Valuation:
     def __init__(
         self,
         purchases: TransactionResults,
-        spend: GammaGammaResults | float,
+        spend: GammaGammaResults | float | str,
         history: Any,
         rate: float,
         horizon: float,
@@ -65,8 +65,11 @@ class Valuation:
     ) -> None:
         if not 0 < margin_rate <= 1:
             raise ParameterError(f"margin_rate is {margin_rate}; give the share of revenue, above 0 to 1")
-        if not hasattr(spend, "params") and not (isinstance(spend, int | float) and 0 < spend < np.inf):
-            raise ParameterError(f"spend is {spend!r}; give a fitted GammaGamma, or the value of an order above 0")
+        number = isinstance(spend, int | float) and not isinstance(spend, bool) and 0 < spend < np.inf
+        if not (isinstance(spend, str) or hasattr(spend, "expectation") or number):
+            raise ParameterError(
+                f"spend is {spend!r}; give a fitted GammaGamma, an order's value above 0, or the name of its column"
+            )
         self.purchases, self.rate, self.horizon, self.margin_rate = purchases, rate, horizon, margin_rate
         self.spend: Any = spend
         self._read(history)
@@ -80,9 +83,9 @@ class Valuation:
         view = set(_columns(history))
         covariates = (*model.rate_names, *model.dropout_names)
         wanted = ["frequency", "recency", "age", *dict.fromkeys(covariates)]
-        wanted += ["monetary_value"] if self.modelled else []
+        wanted += ["monetary_value"] if self.modelled else [self.spend] * isinstance(self.spend, str)
         wanted += ["customer_id"] if "customer_id" in view else []
-        table = to_pandas(wrap(history, wanted, table="history").to_native())
+        table = to_pandas(wrap(history, list(dict.fromkeys(wanted)), table="history").to_native())
         if table.empty:
             raise DataError("history has no customers; there is nothing to value")
         x, recency, age = (table[name].to_numpy(dtype=float) for name in ("frequency", "recency", "age"))
@@ -92,17 +95,27 @@ class Valuation:
         )
         if not (np.isfinite(self.rate_values).all() and np.isfinite(self.dropout_values).all()):
             raise DataError("a covariate is missing or infinite; drop or fill these customers")
-        self.z = table["monetary_value"].to_numpy(dtype=float) if self.modelled else np.zeros(len(x))
+        self.z = np.zeros(len(x))
         if self.modelled:
-            spending(self.x, self.z)
+            self.z = spending(self.x, table["monetary_value"])[1]
             self.z = np.where(self.x > 0, self.z, 0.0)
+        elif isinstance(self.spend, str):
+            self.z = table[self.spend].to_numpy(dtype=float)
+            if not (np.isfinite(self.z).all() and (self.z >= 0).all()):
+                raise DataError(f"{self.spend} must be values of an order: finite and at least 0 for every customer")
         self.customer_id = table["customer_id"] if "customer_id" in view else None
         self.customers = len(self.x)
 
     @property
     def modelled(self) -> bool:
         """Whether order values come from a model."""
-        return hasattr(self.spend, "params")
+        return hasattr(self.spend, "expectation")
+
+    def own_values(self, part: slice) -> Floats:
+        """Margin of an order where there is no model of it: each customer's, or one for all."""
+        if isinstance(self.spend, str):
+            return self.margin_rate * self.z[part]
+        return np.full(len(self.x[part]), self.margin_rate * float(self.spend))
 
     @property
     def free_cov(self) -> Floats:
@@ -149,7 +162,7 @@ class Valuation:
     def order_values(self, part: slice, *, slopes: bool) -> list[Floats]:
         """Expected margin of an order, at the estimates and at each step away from them."""
         if not self.modelled:
-            return [np.full(len(self.x[part]), self.margin_rate * float(self.spend))]
+            return [self.own_values(part)]
         value = self.spend.expectation(self.x[part], self.z[part])
         points = self._points(self.spend.free) if slopes else [self.spend.free]
         return [self.margin_rate * value(point) for point in points]

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crmlib.clv.contracts import ContractValuation
 from crmlib.clv.futures import discounted_spend
 from crmlib.clv.valuation import Valuation
 from crmlib.errors import ParameterError
 from crmlib.intervals import require_level
+from crmlib.models import ContractResults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +36,8 @@ def continuous_rate(yearly: float, unit: str = "week") -> float:
 
 
 def customer_lifetime_value(
-    purchases: TransactionResults,
-    spend: GammaGammaResults | float,
+    purchases: TransactionResults | ContractResults,
+    spend: GammaGammaResults | float | str,
     history: Any,
     *,
     discount_rate: float,
@@ -53,17 +55,21 @@ def customer_lifetime_value(
 
     Parameters
     ----------
-    purchases : TransactionResults
-        Fitted BG/NBD, modified BG/NBD or Pareto/NBD.
-    spend : GammaGammaResults or float
-        Fitted model of order values; or one value of an order for all.
+    purchases : TransactionResults or ContractResults
+        Fitted BG/NBD, modified BG/NBD, Pareto/NBD or BG/BB; or sBG or BdW, whose customers pay at each renewal.
+    spend : GammaGammaResults, float or str
+        Fitted model of order values; or one value of an order (the payment of a period of a contract) for all; or
+        the name of the column of `history` that holds each customer's. A contract takes the last two.
     history : frame
-        customer_id (optional), frequency, recency, age, monetary_value (not read where spend is a number), as
-        `rfm.purchase_history` gives them, in the unit of the fit; and the covariates of the model, by name.
+        customer_id (optional), frequency, recency, age, monetary_value (read for a model of order values), as
+        `rfm.purchase_history` gives them, in the unit of the fit, for BG/BB as `rfm.opportunity_history` does; and
+        the covariates of the model, by name. Of contracts: customer_id (optional) and renewals, how many each
+        customer who is still there has made.
     discount_rate : float
-        Continuous, a unit of time: see `continuous_rate`.
+        Continuous, a unit of time: see `continuous_rate`. Of BG/BB, sBG and BdW the one between two opportunities or
+        renewals, such as .1.
     horizon : float
-        How far to look, in units of time.
+        How far to look, in units of time, opportunities or renewals.
     margin_rate : float
         Share of revenue that is margin, above 0 to 1.
     interval : {"prediction", "expectation", None}
@@ -74,13 +80,14 @@ def customer_lifetime_value(
     draws : int
         Random futures for each distinct (frequency, age), for prediction intervals.
     rng : numpy.random.Generator, optional
-        Needed for prediction intervals.
+        Needed for prediction intervals, but those of contracts, which are exact.
 
     Returns
     -------
     pandas.DataFrame, one row a customer in the order given
-        customer_id (where given), probability_alive (0-1), transactions (discounted expected number), order_value
-        (expected margin of an order, money), value (money), low, high.
+        customer_id (where given), probability_alive (0-1; 1 under contract), transactions (discounted expected
+        number; of a contract the discounted expected residual lifetime just before the next renewal, whose payment is
+        not discounted), order_value (expected margin of an order, money), value (money), low, high.
 
     Raises
     ------
@@ -92,6 +99,10 @@ def customer_lifetime_value(
     require_level(level)
     if interval not in ("prediction", "expectation", None):
         raise ParameterError(f"interval is {interval!r}; use prediction, expectation or None")
+    if isinstance(purchases, ContractResults):
+        _require_share(margin_rate)
+        contracts = ContractValuation(purchases, spend, history, discount_rate, horizon, margin_rate)
+        return contracts.table(interval, level)
     if interval == "prediction" and rng is None:
         raise ParameterError("prediction intervals are drawn: give rng=np.random.default_rng(seed)")
     base = Valuation(purchases, spend, history, discount_rate, horizon, margin_rate)
@@ -115,8 +126,8 @@ def customer_lifetime_value(
 
 
 def base_value(
-    purchases: TransactionResults,
-    spend: GammaGammaResults | float,
+    purchases: TransactionResults | ContractResults,
+    spend: GammaGammaResults | float | str,
     history: Any,
     *,
     discount_rate: float,
@@ -124,7 +135,7 @@ def base_value(
     margin_rate: float = 1.0,
     level: float = 0.95,
     draws: int = 1_000,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
 ) -> pd.Series:
     """Array: value that all customers together are still expected to bring in, with an interval.
 
@@ -144,10 +155,13 @@ def base_value(
         model up to 2 the variance of one customer's order value is infinite, and so is process_error; low and high
         are then NaN.
     """
-    import pandas as pd
-    from scipy.stats import norm
-
     require_level(level)
+    if isinstance(purchases, ContractResults):
+        _require_share(margin_rate)
+        contracts = ContractValuation(purchases, spend, history, discount_rate, horizon, margin_rate)
+        return _total(len(contracts.place), *contracts.total(), level)
+    if rng is None:
+        raise ParameterError("what customers may do is drawn: give rng=np.random.default_rng(seed)")
     base = Valuation(purchases, spend, history, discount_rate, horizon, margin_rate)
     total, slope, alive = 0.0, 0.0, np.empty(base.customers)
     for part in base.blocks():
@@ -157,10 +171,23 @@ def base_value(
         alive[part] = worth.probability_alive
     parameter = float(np.sqrt(slope @ base.free_cov @ slope))
     process = float(np.sqrt(_process_variance(base, alive, draws, rng)))
+    return _total(base.customers, total, parameter, process, level)
+
+
+def _total(customers: int, value: float, parameter: float, process: float, level: float) -> pd.Series:
+    """Sum with its two errors and the interval of both."""
+    import pandas as pd
+    from scipy.stats import norm
+
     error = np.hypot(parameter, process)
-    step = np.exp(norm.ppf(0.5 + level / 2) * error / total) if np.isfinite(error) and total > 0 else np.nan
-    values = {"customers": base.customers, "value": total, "low": total / step, "high": total * step}
+    step = np.exp(norm.ppf(0.5 + level / 2) * error / value) if np.isfinite(error) and value > 0 else np.nan
+    values = {"customers": customers, "value": value, "low": value / step, "high": value * step}
     return pd.Series(values | {"parameter_error": parameter, "process_error": process})
+
+
+def _require_share(margin_rate: float) -> None:
+    if not 0 < margin_rate <= 1:
+        raise ParameterError(f"margin_rate is {margin_rate}; give the share of revenue, above 0 to 1")
 
 
 def _process_variance(base: Valuation, alive: np.ndarray, draws: int, rng: np.random.Generator) -> float:

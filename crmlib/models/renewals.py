@@ -167,6 +167,10 @@ class ContractResults(LikelihoodResults):
         table |= {"low": (chance > 1 - tail).sum(axis=1), "high": (chance > tail).sum(axis=1)}
         return pd.DataFrame(table)
 
+    def chances(self, renewals: ArrayLike, further: ArrayLike) -> Floats:
+        """Chance of customers to make at least so many further renewals, shape (renewals, further)."""
+        return self._made(_renewals(renewals), _renewals(further).astype(int))(self.free)
+
     def _made(self, n: Floats, further: NDArray[np.int64]) -> Callable[[Floats], Floats]:
         """Chance of customers with n renewals to make at least so many further ones, shape (n, further)."""
 
