@@ -55,6 +55,71 @@ def bootstrap_interval(
     return low, high
 
 
+def corrected_interval(
+    estimate: np.ndarray, draws: np.ndarray, acceleration: np.ndarray, *, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Array: bias-corrected and accelerated (BCa) bootstrap interval.
+
+    The percentile interval reads the quantiles :math:`\alpha` and :math:`1 - \alpha` of the replicates;
+    this one reads them at :math:`\Phi(z_0 + (z_0 + z_\alpha) / (1 - a (z_0 + z_\alpha)))`, with
+    :math:`\Phi(z_0)` the part of the replicates below the estimate (ties by half). Where small counts
+    make an estimate skewed, its errors fall on both sides alike: of 40 conversions the percentile
+    interval misses above eight times as often as below.
+
+    Parameters
+    ----------
+    estimate, acceleration : arrays (k,)
+        Statistics of the sample, and their a: a sixth of the skewness of their influence. Where a is
+        missing, 0 is taken.
+    draws : array (k, replicates)
+        NaN or infinite where a replicate has none; such replicates are left out.
+    level : float
+
+    Returns
+    -------
+    (low, high), each of shape (k,), NaN without any replicate or estimate
+
+    References
+    ----------
+    Efron, B. (1987), Better bootstrap confidence intervals, JASA 82, 171-185, equations 2.2-2.3.
+    """
+    from scipy.special import ndtr, ndtri
+
+    require_level(level)
+    z = ndtri((1 + level) / 2)
+    ends = np.full((2, len(draws)), np.nan)
+    for row, (value, a) in enumerate(zip(estimate, np.nan_to_num(acceleration), strict=True)):
+        kept = draws[row][np.isfinite(draws[row])]
+        if not (len(kept) and np.isfinite(value)):
+            continue
+        near = 1e-9 * max(abs(value), 1e-300)  # rounding of sums must not decide a tie
+        below = ((kept < value - near).mean() + (kept <= value + near).mean()) / 2
+        shift = ndtri(np.clip(below, 0.5 / len(kept), 1 - 0.5 / len(kept)))
+        moved = shift + np.array([-z, z])
+        ends[:, row] = np.quantile(kept, ndtr(shift + moved / np.maximum(1 - a * moved, 1e-3)))
+    low, high = ends
+    return low, high
+
+
+def accelerations(leave_out: np.ndarray) -> np.ndarray:
+    r"""Array: acceleration :math:`a = \sum d^3 / 6 (\sum d^2)^{3/2}` from jackknife values.
+
+    Parameters
+    ----------
+    leave_out : array (k, groups)
+        Statistics without each unit, or without each of many equal groups of units drawn by lot: third
+        moments of independent units add, so that groups estimate the same a, with an error of about
+        0.65 / groups.
+
+    Returns
+    -------
+    array (k,), 0 where nothing moves
+    """
+    d = leave_out.mean(axis=1, keepdims=True) - leave_out
+    spread = (d**2).sum(axis=1) ** 1.5
+    return np.divide((d**3).sum(axis=1), 6 * spread, out=np.zeros(len(d)), where=spread > 0)
+
+
 def holm(p_values: ArrayLike) -> np.ndarray:
     """Array: p-values adjusted for the number of comparisons, so that one level holds for all of them.
 

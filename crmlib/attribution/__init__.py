@@ -18,6 +18,7 @@ from crmlib.attribution import conclusions
 from crmlib.attribution.ages import order_margins
 from crmlib.attribution.aggregated import from_paths
 from crmlib.attribution.budget import best_budget
+from crmlib.attribution.comparison import paired_comparison, ranking
 from crmlib.attribution.differences import margin_comparison, retention_comparison
 from crmlib.attribution.estimates import credits, credits_by_rule, removal_effects, share_table, transition_matrix
 from crmlib.attribution.events import journeys, journeys_until
@@ -42,7 +43,7 @@ from crmlib.attribution.rules import (
     standard_rules,
     time_decay,
 )
-from crmlib.attribution.sample import CreditSample, credit_intervals, credit_sample, paired_comparison
+from crmlib.attribution.sample import CreditSample, credit_intervals, credit_sample
 from crmlib.attribution.truth import holdout_effect, misplaced_budget, rule_bias, true_acquisition_costs
 from crmlib.attribution.values import ChannelValues, channel_values
 from crmlib.attribution.weeks import spend_weeks
@@ -85,6 +86,7 @@ __all__ = [
     "payback_times",
     "person_period",
     "position_based",
+    "ranking",
     "removal_effects",
     "response_curves",
     "retention_comparison",

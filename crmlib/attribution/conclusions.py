@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crmlib.attribution.comparison import paired_comparison
 from crmlib.attribution.money import EARNS, FREE, LOSES
-from crmlib.attribution.sample import CreditSample, paired_comparison
+from crmlib.attribution.sample import CreditSample
 from crmlib.attribution.truth import TRUTH
 from crmlib.errors import DataError
 from crmlib.findings import Finding, between, count, money, percent

@@ -95,6 +95,7 @@ class SelectedMarkov(Rule):
     most: int = 4
     folds: int = 5
     name: ClassVar[str] = "selected_markov"
+    smooth: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         require_order(self.most, "most")

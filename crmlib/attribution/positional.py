@@ -23,6 +23,8 @@ class Rule:
     name: ClassVar[str] = ""
     #: Whether the credits depend on when touches happened, not on their order alone.
     uses_times: ClassVar[bool] = False
+    #: Whether a journey more or less moves credits a little, and never flips a choice.
+    smooth: ClassVar[bool] = True
 
     def __str__(self) -> str:
         return self.name.replace("_", " ")
@@ -38,6 +40,10 @@ class Rule:
     def sampled(self, paths: Paths) -> bool:
         """Whether the credits of these paths are sampled instead of exact."""
         return False
+
+    def scarce(self, paths: Paths) -> np.ndarray:
+        """Whether a channel's credit rests on too little for an interval, whatever number of conversions it touched."""
+        return np.zeros(len(paths.channels), dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from crmlib.attribution.chain import Chain
-from crmlib.attribution.game import EXACT_UP_TO, count_weights, rate_allocation
+from crmlib.attribution.game import EXACT_UP_TO, FEWEST_ALONE, count_weights, membership, rate_allocation
 from crmlib.attribution.hazard import PersonPeriod
 from crmlib.attribution.order import SelectedMarkov, require_order
 from crmlib.attribution.paths import Paths
@@ -79,6 +79,17 @@ class Shapley(Rule):
     def sampled(self, paths: Paths) -> bool:
         """Rates of more than 15 channels."""
         return self.worth == "rate" and len(paths.channels) > EXACT_UP_TO
+
+    def scarce(self, paths: Paths) -> np.ndarray:
+        """Rates of channels that go alone, but of which fewer than 10 convert: one rate has the weight 1/n."""
+        size = len(paths.channels)
+        if self.worth != "rate" or not size:
+            return np.zeros(size, dtype=bool)
+        held = membership(paths)
+        alone = np.diff(held.indptr) == 1
+        channel = held.indices[held.indptr[:-1][alone]]
+        won, made = (np.bincount(channel, amount[alone], size) for amount in (paths.conversions, paths.journeys))
+        return (made > 0) & (won < FEWEST_ALONE)
 
     def __str__(self) -> str:
         return f"Shapley by {self.worth}"

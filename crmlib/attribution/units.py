@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,3 +112,19 @@ def draw(counts: np.ndarray, replicates: int, rng: np.random.Generator) -> np.nd
         drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(replicates)]
         return np.stack(drawn, axis=1).astype(float)
     return rng.multinomial(n, counts / n, size=replicates).T.astype(float)
+
+
+def leave_outs(counts: np.ndarray, groups: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """How often each unit is left when one of equal groups drawn by lot is gone, in blocks (units, `size`).
+
+    The rest is scaled up to as many as there were. Of fewer units than groups, each is a group.
+    """
+    from scipy import sparse
+
+    n = int(counts.sum())
+    groups = min(groups, n)
+    unit, group = np.repeat(np.arange(len(counts)), counts), rng.permutation(n) % groups
+    gone = sparse.csc_array((np.ones(n), (unit, group)), shape=(len(counts), groups))
+    for start in range(0, groups, size):
+        left = counts[:, None] - gone[:, start : start + size].toarray()
+        yield left * (n / np.maximum(left.sum(axis=0), 1))
