@@ -24,7 +24,13 @@ from crmlib.cohorts.hazards import CoxRegression, cox_regression
 from crmlib.cohorts.heterogeneity import retention_by_kind, retention_by_renewal, simulated_contracts
 from crmlib.cohorts.projection import projection_errors, published_survivors, retention_projections
 from crmlib.cohorts.proportionality import proportionality, ratios_by_tenure
-from crmlib.cohorts.revenue import revenue_bridge, revenue_changes, revenue_retention, revenue_triangle
+from crmlib.cohorts.revenue import (
+    revenue_bridge,
+    revenue_changes,
+    revenue_retention,
+    revenue_shares,
+    revenue_triangle,
+)
 from crmlib.cohorts.shares import cohort_comparison, pooled_retention, retention_intervals, returned_triangle
 from crmlib.cohorts.spending import Effort, customer_equity, response, spending_plan
 from crmlib.cohorts.survival import curve_at, survival_curve
@@ -66,6 +72,7 @@ __all__ = [
     "revenue_bridge",
     "revenue_changes",
     "revenue_retention",
+    "revenue_shares",
     "revenue_triangle",
     "second_order_times",
     "simulated_contracts",

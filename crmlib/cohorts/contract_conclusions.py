@@ -49,14 +49,13 @@ def answer(
     left = percent(1 - first["survival"]) + between(1 - first["high"], 1 - first["low"], percent, level)
     wording = f"{left} of all customers have left"
     if len(ends) > 1:
-        wording = (
-            f"of the groups {ends[0]!r} has lost most, {left}, and {ends[-1]!r} least, {percent(1 - last['survival'])}"
-        )
+        wording = f"{ends[0]!r} has lost most, {left}, and {ends[-1]!r} least, {percent(1 - last['survival'])}"
     row = worth.iloc[0]
     say = lambda amount: money(amount, currency)  # noqa: E731
+    gain = say(row["gain"]) + between(row["gain_low"], row["gain_high"], say, level)
     sentence = (
         f"By month {months} {wording}; in the published cohort, at {say(payment)} a renewal, {_points(points)} of "
-        f"retention more is worth {say(row['gain'])}{between(row['gain_low'], row['gain_high'], say, level)} a customer."
+        f"retention more is worth {gain} a customer."
     )
     return Finding("point_of_retention", row["gain"], currency, sentence, row["gain_low"], row["gain_high"], level)
 
@@ -81,13 +80,12 @@ def strongest_ratio(cox: CoxRegression) -> Finding:
     table = distinct if len(distinct) else cox.ratios
     row = table.iloc[int(table["coefficient"].abs().argmax())]
     ends = between(row["low"], row["high"], lambda x: f"{x:.3g}", cox.level)
+    sentence = (
+        f"All else equal, {row['term']} goes with {row['hazard_ratio']:.3g} times the rate of leaving{ends}: "
+        "a description, not an effect."
+    )
     if not len(distinct):
         sentence = f"No hazard ratio can be told from 1, not even {row['hazard_ratio']:.3g}{ends} of {row['term']}."
-    else:
-        sentence = (
-            f"All else equal, customers with {row['term']} leave at {row['hazard_ratio']:.3g} times the rate{ends}: "
-            "a description, not an effect."
-        )
     return Finding("strongest_hazard_ratio", row["hazard_ratio"], "ratio", sentence, row["low"], row["high"], cox.level)
 
 
@@ -101,8 +99,8 @@ def ratios_constant(check: pd.DataFrame) -> Finding:
         drift = terms.iloc[int(terms["statistic"].argmax())]
         side = "grows" if drift["correlation"] > 0 else "falls"
         sentence = (
-            f"The hazard ratios are not constant with tenure ({_p(total['p_value'])}); most of all that of "
-            f"{drift['term']} {side}, so each is an average over tenures."
+            f"The hazard ratios are not constant with tenure ({_p(total['p_value'])}), so each is an average over "
+            f"tenures; that of {drift['term']} moves most, and {side}."
         )
     return Finding("hazards_proportional", bool(total["p_value"] >= _SEEN), "", sentence)
 
@@ -150,11 +148,12 @@ def truth_found(retention: pd.DataFrame, expected: tuple[float, float], *, level
     level : float
     """
     net, gross = retention.iloc[0], retention.iloc[1]
-    inside = [bool(row["low"] <= true <= row["high"]) for row, true in zip((net, gross), expected, strict=True)]
+    inside = [bool(row["low"] <= value <= row["high"]) for row, value in zip((net, gross), expected, strict=True)]
     found = {2: "both lie within their intervals", 1: "one of them lies within its interval", 0: "neither is found"}
+    true, seen = (f"{percent(a)} and {percent(b)}" for a, b in (expected, (net["value"], gross["value"])))
     sentence = (
-        f"On the simulated firm net and gross revenue retention are truly {percent(expected[0])} and "
-        f"{percent(expected[1])}, estimated {percent(net['value'])} and {percent(gross['value'])}: {found[sum(inside)]}."
+        f"On the simulated firm net and gross revenue retention are truly {true}, estimated {seen}: "
+        f"{found[sum(inside)]}."
     )
     return Finding("simulated_retention_gap", net["value"] - expected[0], "share", sentence)
 

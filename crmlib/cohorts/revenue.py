@@ -98,6 +98,30 @@ def revenue_triangle(
     return pd.concat(parts, ignore_index=True)
 
 
+def revenue_shares(triangle: pd.DataFrame, *, most: int = 12) -> pd.DataFrame:
+    """Array: a cohort's revenue at each age as a share of that in its first period, ready for a heat map.
+
+    Parameters
+    ----------
+    triangle : pandas.DataFrame
+        As `revenue_triangle` gives it.
+    most : int
+        At most so many cohorts and ages: of more, every second, third… is shown, from the first on.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by cohort (datetime), one column an age; missing where an age is not complete. Cohorts without
+        revenue in their first period are left out.
+    """
+    if most < 1:
+        raise ParameterError(f"most is {most}; give at least 1")
+    wide = triangle.pivot(index="cohort", columns="age", values="amount")
+    wide = wide[wide[0] > 0]
+    steps = [max(1, -(-size // most)) for size in wide.shape]
+    return wide.div(wide[0], axis=0).iloc[:: steps[0], :: steps[1]]
+
+
 def revenue_changes(
     orders: Any, *, period: str = "month", lag: int = 12, as_of: str | datetime.date | None = None
 ) -> Any:

@@ -1,10 +1,10 @@
 r"""How much to spend on winning customers and how much on keeping them, after Blattberg and Deighton (1996).
 
-Both responses are saturating, :math:`a(A) = c_a (1 - e^{-k_a A})` with spending A a prospect and
-:math:`r(R) = c_r (1 - e^{-k_r R})` with spending R a customer and period. Each is fixed by one observed point, the
-present spending and rate, and by a *ceiling*, the rate that unlimited spending would reach, which is a judgement
-and no estimate. With a margin m a period, a discount d and :math:`r' = r / (1 + d)`, the customer equity of a
-prospect is
+Both responses are saturating, :math:`a(A) = f_a + (c_a - f_a) (1 - e^{-k_a A})` with spending A a prospect, and r(R)
+likewise with spending R a customer and period. Each is fixed by one observed point, the present spending and
+rate, by a *ceiling* c, the rate that unlimited spending would reach, and by a *floor* f, the rate without any;
+both are judgements and no estimates (Blattberg and Deighton have a floor of 0). With a margin m a period, a
+discount d and :math:`r' = r / (1 + d)`, the customer equity of a prospect is
 
 .. math:: a m - A + a \left(m - \frac{R}{r}\right) \frac{r'}{1 - r'} .
 
@@ -39,19 +39,23 @@ _GRID = 400
 class Effort:
     """What was tried: of `tried` prospects or customers, `reached` were won or kept, at `spend` each.
 
-    `ceiling` is the share that unlimited spending would reach (0-1, above the one observed): a judgement.
+    Judgements, as shares: `ceiling` that unlimited spending would reach, above the one observed; `floor` that
+    no spending would, below it.
     """
 
     tried: int
     reached: int
     spend: float
     ceiling: float
+    floor: float = 0.0
 
     def __post_init__(self) -> None:
         if not (0 < self.reached <= self.tried):
             raise DataError(f"{self.reached} of {self.tried} were reached; give at least one, at most all")
         if not (np.isfinite(self.spend) and self.spend > 0):
             raise ParameterError(f"spend is {self.spend}; give what was spent on each, above 0")
+        if not 0 <= self.floor < self.rate:
+            raise ParameterError(f"floor is {self.floor}; give a share from 0 to below the {self.rate:.3g} observed")
         if not self.reached / self.tried < self.ceiling <= 1:
             raise ParameterError(
                 f"ceiling is {self.ceiling}; give a share above the {self.rate:.3g} observed, at most 1"
@@ -75,7 +79,8 @@ def response(effort: Effort, spend: Any, *, rate: Any = None) -> Any:
         Another observed rate than the effort's own, as in a resample.
     """
     steepness = _steepness(effort, effort.rate if rate is None else rate)
-    return effort.ceiling * -np.expm1(-steepness * np.asarray(spend, dtype=float))
+    room = effort.ceiling - effort.floor
+    return effort.floor + room * -np.expm1(-steepness * np.asarray(spend, dtype=float))
 
 
 def customer_equity(
@@ -113,8 +118,8 @@ def spending_plan(
 
     The marginal rule: spend on prospects until the last unit of money wins customers worth one unit, a'(A) times
     the worth of a customer = 1; spend on customers until the last unit raises what they still bring by no more
-    than itself. The intervals carry the chance in the observed rates (Jeffreys' posterior below the ceiling).
-    They carry neither the ceilings nor the form of the curves: move those by hand.
+    than itself. The intervals carry the chance in the observed rates (Jeffreys' posterior between floor
+    and ceiling). They carry neither these nor the form of the curves: move those by hand.
 
     Parameters
     ----------
@@ -155,8 +160,8 @@ def _quantities(
     best = _best_retention_spend(keeping, kept, margin, d)
     worth = margin + _later(keeping, best, kept, margin, d)
     steepness = _steepness(winning, won)
-    # a'(A) V = 1 at A = log(c k V) / k; nothing is spent where even the first unit does not pay
-    spend = np.log(np.maximum(winning.ceiling * steepness * worth, 1.0)) / steepness
+    # a'(A) V = 1 at A = log((c - f) k V) / k; nothing is spent where even the first unit does not pay
+    spend = np.log(np.maximum((winning.ceiling - winning.floor) * steepness * worth, 1.0)) / steepness
     share = response(winning, spend, rate=won)
     return {
         "customer_value_now": now,
@@ -186,7 +191,7 @@ def _best_retention_spend(keeping: Effort, rate: Floats, margin: float, d: float
     low, high = np.zeros((len(rate), 1)), np.full((len(rate), 1), keeping.ceiling * margin)
     for _ in range(4):
         grid = low + (high - low) * np.linspace(0, 1, _GRID)
-        kept = keeping.ceiling * -np.expm1(-steepness * grid)
+        kept = keeping.floor + (keeping.ceiling - keeping.floor) * -np.expm1(-steepness * grid)
         place = ((margin * kept - grid) / (1 + d - kept)).argmax(axis=1)[:, None]
         step = (high - low) / (_GRID - 1)
         middle = np.take_along_axis(grid, place, axis=1)
@@ -195,17 +200,19 @@ def _best_retention_spend(keeping: Effort, rate: Floats, margin: float, d: float
 
 
 def _steepness(effort: Effort, rate: Any) -> Any:
-    return -np.log1p(-np.asarray(rate, dtype=float) / effort.ceiling) / effort.spend
+    reached = (np.asarray(rate, dtype=float) - effort.floor) / (effort.ceiling - effort.floor)
+    return -np.log1p(-reached) / effort.spend
 
 
 def _posterior(effort: Effort, draws: int, rng: np.random.Generator) -> Floats:
-    """Draws of the true rate given the trial, kept below the ceiling: quantiles of the truncated beta."""
+    """Draws of the true rate given the trial, kept between floor and ceiling: quantiles of the truncated beta."""
     from scipy.special import betainc, betaincinv
 
     a, b = effort.reached + 0.5, effort.tried - effort.reached + 0.5
-    top = float(betainc(a, b, effort.ceiling))
-    drawn = betaincinv(a, b, rng.uniform(0, top, draws))
-    return np.clip(drawn, 1e-12, effort.ceiling * (1 - 1e-9))
+    ends = betainc(a, b, np.array([effort.floor, effort.ceiling]))
+    drawn = betaincinv(a, b, rng.uniform(float(ends[0]), float(ends[1]), draws))
+    crumb = 1e-9 * (effort.ceiling - effort.floor)
+    return np.clip(drawn, effort.floor + crumb, effort.ceiling - crumb)
 
 
 def _require(margin: float, discount_rate: float) -> None:
