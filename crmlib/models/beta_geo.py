@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 
 #: Rows of a product rule at a time: about 40 MB.
 _BLOCK = 2_000
+#: Rows whose product stays in a processor's own memory.
+_NEAR = 32
 
 
 class BetaGeoNBD(TransactionModel):
@@ -120,19 +122,18 @@ class BetaGeoNBD(TransactionModel):
     @staticmethod
     def discounted_count(posterior: tuple[Floats, ...], rate: float, horizon: float) -> Floats:
         r""":math:`E\left[\lambda \int_0^H e^{-(\delta + \lambda p) t} dt\right]` over both distributions."""
-        from scipy.special import exprel
-
         r, alpha, a, b = posterior
         over_rate = unit_nodes()[2]
         value = np.empty(r.shape)
         for start in range(0, len(r), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            own = gamma_nodes(r[part])[:, :, None] / alpha[part, None, None]
-            p, over_p = beta_rule(a[part], b[part])
-            total = rate + own * p[:, None, :]
-            with np.errstate(divide="ignore"):
-                each = own / total if np.isinf(horizon) else own * horizon * exprel(-total * horizon)
-            value[part] = np.einsum("irp,ip,r->i", each, over_p, over_rate, optimize=["einsum_path", (0, 1), (0, 1)])
+            rows = slice(start, start + _BLOCK)
+            own = gamma_nodes(r[rows]) / alpha[rows, None]
+            p, over_p = beta_rule(a[rows], b[rows])
+            for first in range(0, len(own), _NEAR):
+                part = slice(first, first + _NEAR)
+                total = rate + own[part, :, None] * p[part, None, :]
+                until = _discounted_time(total, horizon) @ over_p[part, :, None]
+                value[start + first : start + first + len(total)] = (own[part] * until[..., 0]) @ over_rate
         return value
 
     @staticmethod
@@ -143,6 +144,15 @@ class BetaGeoNBD(TransactionModel):
         p = rng.beta(a, b, own.shape)
         with np.errstate(divide="ignore", over="ignore"):
             return Futures(own * (1 - p), rng.standard_exponential(own.shape) / (own * p), True)
+
+
+def _discounted_time(rate: Floats, horizon: float) -> Floats:
+    r""":math:`\int_0^H e^{-\rho t} dt`, H itself at a rate of zero."""
+    with np.errstate(divide="ignore"):
+        if np.isinf(horizon):
+            return 1 / rate
+    rate = np.maximum(rate, np.finfo(float).tiny)
+    return np.asarray(np.expm1(-horizon * rate) / -rate)
 
 
 def _gone(odds: Floats) -> tuple[Floats, Floats]:
