@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-_NODES = 400
+_NODES = 200
 
 
 def constant_rate_worth(
@@ -120,11 +120,12 @@ def retention_point_worth(
         raise ParameterError(f"renewals are {renewals!r}; give whole numbers of at least 0")
     terms = _terms(results, made, discount_rate, points)
     table = pd.DataFrame({"renewals": made.astype(int), "retention_rate": results.retention_rate(made + 1)})
+    rows = results.expectation_table(lambda free: terms(free).ravel(), level)
     for place, name in enumerate(("value", "gain", "elasticity", "spend")):
         unit = 1.0 if name == "elasticity" else payment
-        rows = results.expectation_table(_row(terms, place), level)
+        own = rows.iloc[place * len(made) : (place + 1) * len(made)].reset_index(drop=True)
         for column, end in ((name, "expected"), (f"{name}_low", "low"), (f"{name}_high", "high")):
-            table[column] = unit * rows[end]
+            table[column] = unit * own[end]
     rate = table["retention_rate"]
     flat = constant_rate_worth(rate, payment=payment, discount_rate=discount_rate, points=points)
     return table.assign(flat_value=flat["value"], flat_gain=flat["gain"], flat_elasticity=flat["elasticity"])
@@ -142,10 +143,6 @@ def _require(payment: float, discount_rate: float, points: float) -> None:
 def _payments(leaving: Any, d: float) -> Any:
     """Discounted number of payments still to come, the next one undiscounted, at a chance to leave."""
     return (1 - leaving) * (1 + d) / (leaving + d)
-
-
-def _row(terms: Callable[[Floats], Floats], place: int) -> Callable[[Floats], Floats]:
-    return lambda free: terms(free)[place]
 
 
 def _terms(results: ContractResults, made: Floats, d: float, points: float) -> Callable[[Floats], Floats]:
