@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from crmlib.attribution.budget import best_budget
 from crmlib.attribution.response import ResponseCurves, _expected, _slopes, response_curves
-from crmlib.attribution.weeks import spend_weeks
+from crmlib.attribution.weeks import spend_costs, spend_weeks
 from crmlib.data.synthetic.spend import weekly_spend
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
 
@@ -231,6 +231,31 @@ def test_weeks_of_spend_and_customers_by_hand_on_every_engine(frame):
         spend_weeks(frame(spend), frame({"acquired_at": pd.Series([None], dtype="datetime64[us]")}))
     with pytest.raises(MissingColumnsError, match="spend"):
         spend_weeks(frame({"week": monday, "channel": spend["channel"]}), customers)
+
+
+def test_costs_of_whole_weeks_and_the_customers_won_in_them_on_every_engine(frame):
+    """Two weeks from January 5; the second ends on the 18th. Won before and after: out; by nobody known: unknown."""
+    monday = [datetime.datetime(2026, 1, day) for day in (5, 12, 12, 19)]
+    spend = {"week": monday, "channel": ["tv", "tv", "radio", "tv"], "spend": [10.0, 3, 4, 99]}
+    days = [datetime.datetime(2026, 1, day) for day in (4, 5, 18, 18, 19)]
+    won = {"acquired_at": days, "channel": ["tv", "tv", "tv", " ", "tv"]}
+    costs, customers = spend_costs(frame(spend), frame(won), as_of="2026-01-20")
+    assert costs.set_index("channel")["cost"].to_dict() == {"tv": 13, "radio": 4}
+    assert customers.set_index("channel")["customers"].to_dict() == {"tv": 2, "(unknown)": 1}
+
+
+def test_paths_and_changes_are_those_of_the_curve():
+    """100 (1 - e^(-50 / 100)) = 39.35 at 50, and 100 (e^-0.2 - e^-0.5) = 21.22 more than at 20."""
+    made = curves([100, 60], [100, 500], [50.0, 50.0], [60.0, 90.0])
+    path = made.path("a", points=7)
+    assert path["spend"].tolist() == [0, 10, 20, 30, 40, 50, 60]
+    assert path.loc[5, ["customers", "low", "high"]].tolist() == pytest.approx([39.347] * 3, abs=1e-3)
+    change = made.change(np.array([20.0, 10]), np.array([50.0, 10]))
+    assert change.tolist() == pytest.approx([21.220] * 3, abs=1e-3)
+    with pytest.raises(ParameterError, match="channel 'c' has no curve"):
+        made.path("c")
+    with pytest.raises(ParameterError, match="beyond the 60 a week"):
+        made.change(made.today, np.array([61.0, 10]))
 
 
 def test_prices_are_in_proportion():

@@ -14,7 +14,7 @@ Zhao, K., Mahboobi, S. H., & Bagheri, S. R. (2018), Shapley value methods for at
 Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7, 1-26.
 """
 
-from crmlib.attribution import conclusions
+from crmlib.attribution import budget_conclusions, conclusions
 from crmlib.attribution.ages import order_margins
 from crmlib.attribution.aggregated import from_paths
 from crmlib.attribution.budget import best_budget
@@ -46,7 +46,7 @@ from crmlib.attribution.rules import (
 from crmlib.attribution.sample import CreditSample, credit_intervals, credit_sample
 from crmlib.attribution.truth import holdout_effect, misplaced_budget, rule_bias, true_acquisition_costs
 from crmlib.attribution.values import ChannelValues, channel_values
-from crmlib.attribution.weeks import spend_weeks
+from crmlib.attribution.weeks import spend_costs, spend_weeks
 
 __all__ = [
     "ChannelValues",
@@ -55,6 +55,7 @@ __all__ = [
     "Rule",
     "acquisition_costs",
     "best_budget",
+    "budget_conclusions",
     "channel_costs",
     "channel_returns",
     "channel_values",
@@ -94,6 +95,7 @@ __all__ = [
     "selected_markov",
     "shapley",
     "share_table",
+    "spend_costs",
     "spend_weeks",
     "standard_rules",
     "time_decay",

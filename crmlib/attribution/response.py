@@ -64,6 +64,37 @@ class ResponseCurves:
         self._require_seen(spend)
         return self.effect * -np.expm1(-np.asarray(spend) / self.scale)
 
+    def path(self, channel: str, *, points: int = 60, level: float = 0.95) -> pd.DataFrame:
+        """One channel's curve from no spend to the most that was seen: spend, customers (a week), low, high."""
+        import pandas as pd
+
+        require_level(level)
+        if channel not in self.channels:
+            raise ParameterError(f"channel {channel!r} has no curve; give one of {', '.join(self.channels)}")
+        place = self.channels.index(channel)
+        spend = np.linspace(0, self.ceiling[place], points)
+        effect, scale = (drawn[:, place, None] for drawn in self.drawn)
+        low, high = np.quantile(effect * -np.expm1(-spend / scale), [(1 - level) / 2, (1 + level) / 2], axis=0)
+        customers = self.effect[place] * -np.expm1(-spend / self.scale[place])
+        return pd.DataFrame({"spend": spend, "customers": customers, "low": low, "high": high})
+
+    def change(self, before: np.ndarray, after: np.ndarray, *, level: float = 0.95) -> pd.Series:
+        """Customers a week that other steady weekly spends (channels,) bring more: customers, low, high.
+
+        Raises
+        ------
+        ParameterError
+            Spend beyond what was seen.
+        """
+        import pandas as pd
+
+        require_level(level)
+        told = float((self.customers(after) - self.customers(before)).sum())
+        effect, scale = self.drawn
+        drawn = (effect * (np.exp(-np.asarray(before) / scale) - np.exp(-np.asarray(after) / scale))).sum(axis=1)
+        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        return pd.Series({"customers": told, "low": low, "high": high})
+
     def table(self, *, level: float = 0.95) -> pd.DataFrame:
         """Customers a week at today's spend, and what the next unit of money brings, with intervals.
 
@@ -119,7 +150,7 @@ def response_curves(
 ) -> ResponseCurves:
     """Array: adstock and saturation of each channel's weekly spend, by nonlinear least squares.
 
-    Replicates add resampled residuals, in blocks of four weeks, to the fitted values and fit anew; they
+    Replicates add resampled residuals, in blocks of neighbouring weeks, to the fitted values and fit anew; they
     cover chance, not the confounding that spend by judgement brings.
 
     Parameters
@@ -242,8 +273,12 @@ def _parts(params: np.ndarray, size: int) -> tuple[Any, ...]:
     return params[..., 0], *(params[..., 1 + k * size : 1 + (k + 1) * size] for k in range(3))
 
 
-def _blocks(residuals: np.ndarray, rng: np.random.Generator, length: int = 4) -> np.ndarray:
-    """Residuals in the order of blocks drawn with replacement, wrapping round at the end."""
+def _blocks(residuals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Residuals in the order of blocks drawn with replacement, wrapping round at the end.
+
+    Blocks grow with the cube root of the weeks (Künsch 1989), to 8 of 156.
+    """
     size = len(residuals)
+    length = max(4, round(1.5 * size ** (1 / 3)))
     first = rng.integers(size, size=-(-size // length))
     return residuals[(first[:, None] + np.arange(length)).ravel()[:size] % size]

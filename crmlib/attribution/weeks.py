@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
+from crmlib.attribution.paths import UNKNOWN
 from crmlib.errors import DataError
 from crmlib.frames import as_date, day_number, to_pandas, wrap
 
@@ -44,14 +45,56 @@ def spend_weeks(spend: Any, customers: Any, *, as_of: datetime.date | str | None
     """
     import pandas as pd
 
+    begin, whole, paid = _paid(spend, customers, as_of)
+    table = paid.pivot_table(index="number", columns="channel", values="spend", aggfunc="sum", fill_value=0.0)
+    table = table.reindex(range(whole), fill_value=0.0).rename_axis(columns=None).astype(float)
+    won = _won(customers, ("acquired_at",))
+    place = (won["day"].to_numpy() - begin) // 7
+    inside = (place >= 0) & (place < whole)
+    table["customers"] = np.bincount(place[inside], won["customers"].to_numpy()[inside], minlength=whole)
+    first = pd.Timestamp(begin, unit="D")
+    table.insert(0, "week", first + pd.to_timedelta(7 * np.arange(whole), unit="D"))
+    return table.reset_index(drop=True)
+
+
+def spend_costs(
+    spend: Any, customers: Any, *, as_of: datetime.date | str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Array: what each channel cost in the whole weeks with spend, and the customers recorded for it in them.
+
+    Parameters
+    ----------
+    spend, as_of
+        As in `spend_weeks`.
+    customers : any frame
+        channel, acquired_at. A channel that is missing or blank is "(unknown)".
+
+    Returns
+    -------
+    (costs, won)
+        costs: channel, cost. won: channel, customers. What `payback_times` takes as costs and credited.
+
+    Raises
+    ------
+    DataError, MissingColumnsError
+        As in `spend_weeks`.
+    """
+    begin, whole, paid = _paid(spend, customers, as_of)
+    paid = paid[paid["number"] < whole]
+    costs = paid.groupby("channel", as_index=False)[["spend"]].sum().rename(columns={"spend": "cost"})
+    won = _won(customers, ("acquired_at", "channel"))
+    won = won[(won["day"] >= begin) & (won["day"] < begin + 7 * whole)]
+    return costs, won.groupby("channel", as_index=False)[["customers"]].sum()
+
+
+def _paid(spend: Any, customers: Any, as_of: datetime.date | str | None) -> tuple[int, int, pd.DataFrame]:
+    """First day, number of whole weeks, and the spend with the number of its week."""
     view = wrap(spend, ("week", "channel", "spend"), table="spend")
     faulty = nw.any_horizontal(*(nw.col(name).is_null() for name in ("week", "channel", "spend")), ignore_nulls=False)
     if len(to_pandas(view.filter(faulty).to_native())):
         raise DataError("spend: a week, channel or amount is missing; fill it in, with 0 where nothing was spent")
     paid = to_pandas(view.with_columns(nw.col("channel").cast(nw.String), day=day_number(nw.col("week"))).to_native())
-    dated = wrap(customers, ("acquired_at",), table="customers").filter(~nw.col("acquired_at").is_null())
-    days = dated.with_columns(day=day_number(nw.col("acquired_at"))).group_by("day").agg(nw.len().alias("customers"))
-    won = to_pandas(days.to_native(), sort_by=["day"])
+    won = _won(customers, ("acquired_at",))
     if paid.empty or won.empty:
         raise DataError("there is no spend, or no customer has an acquired_at; weeks need both")
     last = as_date(as_of, name="as_of")
@@ -63,16 +106,19 @@ def spend_weeks(spend: Any, customers: Any, *, as_of: datetime.date | str | None
     whole = int(min(number.max() + 1, (end + 1 - begin) // 7))
     if whole < 1:
         raise DataError("spend: no week ends by the last day of the customers; give spend of the time they were won in")
-    table = paid.assign(number=number.astype(int)).pivot_table(
-        index="number", columns="channel", values="spend", aggfunc="sum", fill_value=0.0
-    )
-    table = table.reindex(range(whole), fill_value=0.0).rename_axis(columns=None).astype(float)
-    place = (won["day"].to_numpy() - begin) // 7
-    inside = (place >= 0) & (place < whole)
-    table["customers"] = np.bincount(place[inside], won["customers"].to_numpy()[inside], minlength=whole)
-    first = pd.Timestamp(begin, unit="D")
-    table.insert(0, "week", first + pd.to_timedelta(7 * np.arange(whole), unit="D"))
-    return table.reset_index(drop=True)
+    return begin, whole, paid.assign(number=number.astype(int))
+
+
+def _won(customers: Any, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Customers by day of their acquisition, and by channel where that is among the columns."""
+    view = wrap(customers, columns, table="customers").filter(~nw.col("acquired_at").is_null())
+    keys, named = ["day"], {}
+    if "channel" in columns:
+        name = nw.col("channel").cast(nw.String)
+        known = ~name.is_null() & (name.str.strip_chars() != "")
+        keys, named = ["day", "channel"], {"channel": nw.when(known).then(name).otherwise(nw.lit(UNKNOWN))}
+    days = view.with_columns(day=day_number(nw.col("acquired_at")), **named).group_by(*keys)
+    return to_pandas(days.agg(nw.len().alias("customers")).to_native(), sort_by=keys)
 
 
 def usable_weeks(weeks: pd.DataFrame, names: tuple[str, ...], outcome: str) -> np.ndarray:

@@ -1,0 +1,212 @@
+"""What retention, payback and the best budget come to, in sentences whose direction comes from the numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crmlib.attribution.money import EARNS, FREE, LOSES
+from crmlib.attribution.payback import BEYOND, WITHIN
+from crmlib.errors import DataError
+from crmlib.findings import Finding, between, count, money, percent, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def split(budget: pd.DataFrame, gain: pd.Series, *, currency: str, where: str, level: float = 0.95) -> Finding:
+    """How to split the weekly budget, and what that gains over today's split.
+
+    Parameters
+    ----------
+    budget, gain
+        As `best_budget` gives them.
+    currency, where, level
+        As they were made with; whose weeks they are.
+    """
+    moved = budget.sort_values("change", kind="stable")
+    less, more = moved[moved["change"] < -0.005 * gain["today"]], moved[moved["change"] > 0.005 * gain["today"]]
+    parts = [
+        f"{how} on {_listed(rows['channel'])} ({_amounts(rows)})"
+        for how, rows in (("more", more.iloc[::-1]), ("less", less))
+        if len(rows)
+    ]
+    todo = f"spend {' and '.join(parts)}" if parts else "leave the split as it is"
+    ends = between(gain["low"], gain["high"], lambda amount: money(amount, currency, 0), level)
+    amount = money(gain["gain"], currency, 0)
+    told = verdict(
+        gain["low"],
+        gain["high"],
+        above=f"to gain {amount} of margin a week{ends}",
+        below=f"though it would lose {amount} a week{ends}",
+        same=f"but whether it gains cannot be told: {amount} a week{ends}",
+    )
+    sentence = f"On {where}, {todo} {currency} a week, from to, {told}" if parts else f"On {where}, {todo}, {told}"
+    if gain["unspent"] > 0.005 * max(gain["today"], 1e-9):
+        sentence += f"; {money(gain['unspent'], currency, 0)} of the total should stay unspent"
+    return Finding("budget_gain", gain["gain"], currency, f"{sentence}.", gain["low"], gain["high"], level)
+
+
+def payback(times: pd.DataFrame, *, where: str, by: str) -> Finding:
+    """Which paid channels' customers have paid for their acquisition, the slowest and the quickest named.
+
+    Parameters
+    ----------
+    times : pandas.DataFrame
+        As `payback_times` gives it.
+    where, by : str
+        Whose channels they are; who counts as a channel's customer, such as "by last touch".
+    """
+    paid = times[times["verdict"] != FREE]
+    if paid.empty:
+        raise DataError(f"no channel of {where} costs anything; give channels their cost")
+    within, beyond = paid[paid["verdict"] == WITHIN], paid[paid["verdict"] == BEYOND]
+    parts = []
+    if len(within):
+        slow = within["days"].max()
+        parts.append(f"customers of {_listed(within['channel'])} pay back within {count(slow)} days")
+    if len(beyond):
+        seen = beyond["window"].max()
+        limit = f"in the {count(seen)} days seen" if seen else "at all, for nobody is credited to them"
+        parts.append(f"those of {_listed(beyond['channel'])} do not {limit}")
+    rest = paid.loc[~paid["verdict"].isin([WITHIN, BEYOND]), "channel"]
+    if len(rest):
+        parts.append(f"of {_listed(rest)} it cannot be told")
+    return Finding(f"paying_back_{_key(by)}", len(within), "channels", f"On {where}, {by}, {_joined(parts)}.")
+
+
+def returns(table: pd.DataFrame, *, currency: str, where: str, by: str, level: float = 0.95) -> Finding:
+    """The paid channel whose budget returns least, and how much of the budget does not earn itself.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `channel_returns` gives it.
+    """
+    paid = table[(table["verdict"] != FREE) & table["return"].notna()]
+    key = f"least_return_{_key(by)}"
+    if paid.empty:
+        return Finding(key, None, "share", f"On {where} no paid channel has enough customers to tell its return.")
+    row = paid.sort_values("return", kind="stable").iloc[0]
+    losing, earning = (paid.loc[paid["verdict"] == kind] for kind in (LOSES, EARNS))
+    ends = between(row["low"], row["high"], percent, level)
+    sentence = (
+        f"On {where}, {by}, {len(earning)} of {len(paid)} paid channels earn their budget within the ages counted; "
+        f"{row['channel']} returns least, {percent(row['return'])}{ends} on {money(row['cost'], currency, 0)}"
+    )
+    if len(losing):
+        sentence += f"; {percent(losing['cost'].sum() / paid['cost'].sum(), 0)} of the budget goes where it is lost"
+    known = np.isfinite(row["low"]) and np.isfinite(row["high"])
+    interval = (row["low"], row["high"], level) if known else (None, None, None)
+    return Finding(key, row["return"], "share", f"{sentence}.", *interval)
+
+
+def alike(retention: pd.DataFrame, margin: pd.DataFrame, *, age: int, days: int, where: str) -> Finding:
+    """Whether customers differ by the channel that won them, in activity and in margin.
+
+    Parameters
+    ----------
+    retention, margin : pandas.DataFrame
+        As `retention_comparison` and `margin_comparison` give them.
+    age, days : int
+        Of which age and up to which day they are.
+    """
+    parts = []
+    for table, what in ((retention, f"active share at age {age}"), (margin, f"margin in {count(days)} days")):
+        told = table[table["distinct"]]
+        if table["p_holm"].notna().sum() == 0:
+            parts.append(f"too few customers to compare the {what}")
+        elif told.empty:
+            parts.append(f"the {what} cannot be told apart between channels")
+        else:
+            better, worse = (told.loc[sign * told["difference"] > 0, "channel"] for sign in (1, -1))
+            sides = [f"{_listed(names)} {how}" for names, how in ((better, "above"), (worse, "below")) if len(names)]
+            parts.append(f"by {what} {' and '.join(sides)} the others")
+    number = int((retention["distinct"].to_numpy() | margin["distinct"].to_numpy()).sum())
+    return Finding("channels_that_differ", number, "channels", f"On {where}, {_joined(parts)}.")
+
+
+def against_truth(credited: pd.DataFrame, real: pd.DataFrame, *, where: str, by: str) -> Finding:
+    """How many paid channels a rule and the truth judge alike, and the dearest mistake.
+
+    Parameters
+    ----------
+    credited, real : pandas.DataFrame
+        As `payback_times` gives them, by the rule and with the customers really added.
+    """
+    both = credited.merge(real, on="channel", suffixes=("", "_real"))
+    both = both[both["cost"] > 0]
+    wrong = both[(both["verdict"] == WITHIN) & (both["verdict_real"] == BEYOND)]
+    denied = both[(both["verdict_real"] == WITHIN) & (both["verdict"] != WITHIN)]
+    same = int((both["verdict"] == both["verdict_real"]).sum())
+    parts = [f"on {where} {by} and the truth agree on {same} of {len(both)} paid channels"]
+    if len(wrong):
+        cost = percent(wrong["cost"].sum() / both["cost"].sum(), 0)
+        parts.append(f"{_listed(wrong['channel'])}, {cost} of the budget, seem to pay back and do not")
+    if len(denied):
+        parts.append(f"{_listed(denied['channel'])} pay back and do not seem to")
+    sentence = "; ".join(parts)
+    return Finding("payback_judged_right", same, "channels", f"{sentence[0].upper()}{sentence[1:]}.")
+
+
+def real_gain(gain: pd.Series, real: float, *, currency: str, level: float = 0.95) -> Finding:
+    """The gain that the curves promised beside the one that the budget really has where the truth is known."""
+    inside = gain["low"] <= real <= gain["high"]
+    where = "inside" if inside else "below" if real < gain["low"] else "above"
+    ends = between(gain["low"], gain["high"], lambda amount: money(amount, currency, 0), level)
+    sentence = (
+        f"On simulated weeks the chosen budget really gains {money(real, currency, 0)} a week, {where} the interval of "
+        f"the {money(gain['gain'], currency, 0)} expected{ends}."
+    )
+    return Finding("real_gain", real, currency, sentence)
+
+
+def confounding(told: pd.Series, real: float, *, level: float = 0.95) -> Finding:
+    """What curves say that more spend brings where spend follows demand, beside what it really brings.
+
+    Parameters
+    ----------
+    told : pandas.Series
+        As `ResponseCurves.change` gives it, from half of today's spend to half as much again.
+    real : float
+        The same by what made the weeks.
+    """
+    reading = verdict(
+        told["low"] - real,
+        told["high"] - real,
+        above="demand is taken for effect, so vary spend by lot before money moves",
+        below="too little, for no reason that these weeks show",
+        same="which the interval holds, though nothing ensures that it does",
+    )
+    sentence = (
+        f"Where spend follows a demand that nobody records, the curves say that half as much again brings "
+        f"{count(told['customers'])} customers a week more than half of it"
+        f"{between(told['low'], told['high'], count, level)}; it brings {count(real)}: {reading}."
+    )
+    return Finding(
+        "confounded_excess",
+        told["customers"] - real,
+        "customers",
+        sentence,
+        told["low"] - real,
+        told["high"] - real,
+        level,
+    )
+
+
+def _amounts(rows: pd.DataFrame) -> str:
+    return ", ".join(f"{today:,.0f} to {best:,.0f}" for today, best in zip(rows["today"], rows["best"], strict=True))
+
+
+def _listed(names: pd.Series) -> str:
+    shown = [str(name) for name in names]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
+
+
+def _key(label: str) -> str:
+    return "_".join("".join(sign if sign.isalnum() else " " for sign in label.lower()).split())
