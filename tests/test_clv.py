@@ -320,7 +320,7 @@ def test_tracking_counts_by_hand(frame):
 def test_cdnow_is_in_good_health_but_for_the_spread_of_spend(purchases, spend, holdout):
     """Orders of one customer vary more than p of the gamma-gamma model says: 86 % instead of 95 % inside."""
     card = clv.health_card(purchases, spend=spend, holdout=holdout).set_index("check")
-    assert card.index[card["status"] == "warn"].tolist() == ["spend: prediction intervals"]
-    assert card.index[card["advice"] != ""].tolist() == ["spend: prediction intervals"]
+    assert card.index[card["status"] == "warn"].tolist() == ["prediction intervals of order values"]
+    assert card.index[card["advice"] != ""].tolist() == ["prediction intervals of order values"]
     assert card.loc["spend independent of frequency", "value"] == pytest.approx(0.1139, abs=0.0001)
     assert card.loc["repeat buyers", "value"] == 946

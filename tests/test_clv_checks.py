@@ -69,14 +69,14 @@ ALL = [
     "prediction intervals",
     "calibration by frequency",
     "calibration by recency",
-    "spend: convergence",
-    "spend: parameters at a boundary",
+    "convergence of the spend model",
+    "spend parameters at a boundary",
     "spend independent of frequency",
     "mean spend by frequency",
-    "spend: repeat buyers",
+    "buyers with order values",
     "mean spend exists",
     "order values of the hold-out",
-    "spend: prediction intervals",
+    "prediction intervals of order values",
 ]
 
 
@@ -94,7 +94,7 @@ def test_a_spend_model_has_a_card_of_its_own(known, fits):
 
 
 def test_a_search_that_has_not_ended_warns(fits):
-    for fit, check in ((fits[0], "convergence"), (fits[1], "spend: convergence")):
+    for fit, check in ((fits[0], "convergence"), (fits[1], "convergence of the spend model")):
         short = fit.model._results(fit.free + 0.3, fit.information)
         assert status(clv.health_card(short), check) == "warn"
 
@@ -105,7 +105,7 @@ def test_few_buyers_warn(known, fits):
     fit = BetaGeoNBD(few["frequency"], few["recency"], few["age"]).fit()
     spend = GammaGamma(again["frequency"], again["monetary_value"]).fit()
     card = clv.health_card(fit, spend=spend)
-    assert status(card, "repeat buyers") == status(card, "spend: repeat buyers") == "warn"
+    assert status(card, "repeat buyers") == status(card, "buyers with order values") == "warn"
 
 
 def test_two_kinds_of_customers_warn_of_the_number_of_purchases():
@@ -121,7 +121,7 @@ def test_parameters_at_a_boundary_warn():
     nobody_left = ModifiedBetaGeoNBD(x, np.full(400, 30.0), np.full(400, 30.0)).fit()
     assert status(clv.health_card(nobody_left), "parameters at a boundary") == "warn"
     alike = GammaGamma(x, rng.gamma(6.0 * x) / (0.2 * x)).fit()  # all orders of all customers from one distribution
-    assert status(clv.health_card(alike), "spend: parameters at a boundary") == "warn"
+    assert status(clv.health_card(alike), "spend parameters at a boundary") == "warn"
 
 
 def test_a_hold_out_that_went_otherwise_warns(known, fits):
@@ -146,7 +146,7 @@ def test_order_values_that_moved_or_scatter_warn(known, fits):
     assert status(card, "order values of the hold-out") == "warn"
     wild = known["holdout_amount"] * np.random.default_rng(4).lognormal(-0.72, 1.2, len(known))
     assert status(
-        clv.health_card(fits[1], holdout=known.assign(holdout_amount=wild)), "spend: prediction intervals"
+        clv.health_card(fits[1], holdout=known.assign(holdout_amount=wild)), "prediction intervals of order values"
     ) == ("warn")
 
 

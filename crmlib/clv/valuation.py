@@ -62,6 +62,8 @@ class Valuation:
         rate: float,
         horizon: float,
         margin_rate: float,
+        *,
+        slopes: bool = True,
     ) -> None:
         if not 0 < margin_rate <= 1:
             raise ParameterError(f"margin_rate is {margin_rate}; give the share of revenue, above 0 to 1")
@@ -74,7 +76,7 @@ class Valuation:
         self.spend: Any = spend
         self._read(history)
         self.pairs = distinct_rows(self.x, self.age, *self.rate_values.T, *self.dropout_values.T)
-        self.points = self._points(purchases.free)
+        self.points = self._points(purchases.free) if slopes else [purchases.free]
         future = purchases.future_discounted(rate, horizon)
         self.future = np.stack([future(self.posterior(point)) for point in self.points])
 

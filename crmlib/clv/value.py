@@ -105,14 +105,15 @@ def customer_lifetime_value(
         return contracts.table(interval, level)
     if interval == "prediction" and rng is None:
         raise ParameterError("prediction intervals are drawn: give rng=np.random.default_rng(seed)")
-    base = Valuation(purchases, spend, history, discount_rate, horizon, margin_rate)
+    slopes = interval == "expectation"
+    base = Valuation(purchases, spend, history, discount_rate, horizon, margin_rate, slopes=slopes)
     names = ["probability_alive", "transactions", "order_value", "value", "low", "high"]
     columns = {name: np.full(base.customers, np.nan) for name in names}
     for part in base.blocks():
-        worth = base.expectations(part, slopes=interval == "expectation")
+        worth = base.expectations(part, slopes=slopes)
         for name in names[:4]:
             columns[name][part] = getattr(worth, name)
-        if interval == "expectation":
+        if slopes:
             columns["low"][part], columns["high"][part] = worth.interval(level)
     if interval == "prediction" and rng is not None:
         alive = columns["probability_alive"]

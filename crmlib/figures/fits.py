@@ -102,7 +102,9 @@ def frequencies(axes: Axes, tables: Mapping[str, pd.DataFrame]) -> Axes:
     texts = [f"{x:g}{'+' if last else ''}" for x, last in zip(first["frequency"], first["last"], strict=True)]
     axes.set_xticks(place, texts)
     axes.grid(visible=False, axis="x")
-    return legend(from_zero(axes), "upper right")
+    handles, names = axes.get_legend_handles_labels()  # Matplotlib puts bars behind lines
+    axes.legend([handles[-1], *handles[:-1]], [names[-1], *names[:-1]], loc="upper right", frameon=False)
+    return from_zero(axes)
 
 
 def _checked(tables: Mapping[str, pd.DataFrame], *columns: str) -> Mapping[str, pd.DataFrame]:
