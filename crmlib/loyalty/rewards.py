@@ -1,14 +1,19 @@
 r"""Points pressure: how much faster members buy the closer they are to a reward.
 
-Every so many purchases bring a reward. Pooled over members, the rate of buying rises towards the reward even
-where nobody is in a hurry: heavy buyers fill their cards, light buyers linger on empty ones. With an own
-rate :math:`\lambda_i` of each member, gamma distributed, and a common factor :math:`m_k` for k purchases on
-the card, the numbers :math:`y_{ik}` and the days :math:`E_{ik}` at each k have the likelihood
+Every so many purchases bring a reward. Members buy faster with a nearly full card for three reasons that have
+nothing to do with it: heavy buyers fill their cards, cards fill towards a busy season, and who falls silent does so
+on a card that is not full. All three are differences between members or between months. So each member's
+month is compared with itself: given that a member, standing at :math:`k_0`, made n orders in a month of L days, and
+bought at one rate throughout, the month is cut into n + 1 stretches of :math:`L / (n + 1)` days on
+average, whatever the rate (the spacings of n points that fell at random). Haste shortens the
+stretches near the reward and lengthens the others. With :math:`E_k` the days at k, :math:`p_k` the share of the n + 1
+stretches there, and :math:`\lambda` the member's rate, the factors :math:`m_k = e^{\beta_k}` solve
 
-.. math:: L_i = \frac{\Gamma(r + n_i)}{\Gamma(r)} \frac{\alpha^r \prod_k m_k^{y_{ik}}}
-                {(\alpha + \sum_k m_k E_{ik})^{r + n_i}}, \qquad n_i = \sum_k y_{ik},
+.. math:: \sum \lambda (L p - E) = \sum \lambda^2 \frac{L^2}{n + 2} \left(\mathrm{diag}(p) - p p'\right) \beta,
 
-in which the last, unfinished wait counts as far as it was seen.
+sums over members and months: the conditional score at :math:`\beta = 0`, its mean and covariance exact. Without
+pressure the left side is zero on average for every season, drift or leaving that moves months and not the days in
+them; with pressure the solution is exact to first order in :math:`\beta`.
 
 References
 ----------
@@ -16,6 +21,7 @@ Kivetz, R., Urminsky, O., & Zheng, Y. (2006), The goal-gradient hypothesis resur
     acceleration, illusionary goal progress, and customer retention, Journal of Marketing Research 43, 39-58.
 Taylor, G. A., & Neslin, S. A. (2005), The current and future sales impact of a retail frequency reward
     program, Journal of Retailing 81, 293-305.
+Pyke, R. (1965), Spacings, Journal of the Royal Statistical Society, Series B 27, 395-449.
 """
 
 from __future__ import annotations
@@ -25,68 +31,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crmlib.errors import ConvergenceError, DataError, ParameterError
-from crmlib.frames import as_date, to_pandas, wrap
+from crmlib.errors import DataError, ParameterError
+from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import require_level
 
 if TYPE_CHECKING:
-    import datetime
-
     import pandas as pd
-
-_DAY = 86_400_000_000  # microseconds
-
-
-def card_progress(orders: Any, memberships: Any, *, threshold: int, as_of: str | datetime.date) -> pd.DataFrame:
-    """Array: how long each member stood at each number of purchases on the card, and how often they bought there.
-
-    Every order after joining is a purchase on the card; the one that fills it begins the next.
-
-    Parameters
-    ----------
-    orders : any frame
-        customer_id, ordered_at.
-    memberships : any frame
-        customer_id, joined_at; the first where a customer has several.
-    threshold : int
-        Purchases that fill a card, at least 2.
-    as_of : date or ISO string
-        Last day of the data.
-
-    Returns
-    -------
-    pandas.DataFrame, one row a member and number of purchases on the card at which they were seen
-        customer_id, purchases (0 to threshold − 1), orders (that were made there), days (spent there).
-
-    Raises
-    ------
-    MissingColumnsError, ParameterError
-    DataError
-        Nobody joined up to `as_of`.
-    """
-    import pandas as pd
-
-    if isinstance(threshold, bool) or not hasattr(threshold, "__index__") or threshold < 2:
-        raise ParameterError(f"threshold is {threshold!r}; give the purchases that fill a card, 2 or more")
-    last = as_date(as_of, name="as_of")
-    if last is None:
-        raise ParameterError("a card's progress needs as_of; give the last day of the data as YYYY-MM-DD")
-    end = pd.Timestamp(last) + pd.Timedelta(days=1)
-    joins = to_pandas(wrap(memberships, ("customer_id", "joined_at"), table="memberships").to_native()).dropna()
-    joins = joins[joins["joined_at"] < end].sort_values("joined_at").drop_duplicates("customer_id")
-    if joins.empty:
-        raise DataError(f"nobody joined up to {last}; there is no card to fill")
-    bought = to_pandas(wrap(orders, ("customer_id", "ordered_at"), table="orders").to_native()).dropna()
-    bought = bought[bought["ordered_at"] < end].merge(joins, on="customer_id")
-    bought = bought[bought["ordered_at"] > bought["joined_at"]][["customer_id", "ordered_at"]].assign(orders=1)
-    # Each member's last, unfinished wait ends with the data.
-    waits = joins[["customer_id"]].assign(ordered_at=end, orders=0)
-    table = pd.concat([bought, waits]).sort_values(["customer_id", "ordered_at", "orders"], kind="stable")
-    group = table.groupby("customer_id")
-    begin = group["ordered_at"].shift().fillna(table["customer_id"].map(joins.set_index("customer_id")["joined_at"]))
-    table["days"] = (table["ordered_at"] - begin).dt.total_seconds() / 86_400
-    table["purchases"] = group.cumcount() % threshold
-    return table.groupby(["customer_id", "purchases"], as_index=False)[["orders", "days"]].sum()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +47,7 @@ class PointsPressure:
     ----------
     by_purchases : pandas.DataFrame, one row a number of purchases on the card
         purchases, members, orders, days, pooled (rate over all members as a multiple of that with none on
-        the card: mixes haste with who gets there), factor (of the same member), low, high.
+        the card: mixes haste with who gets there and when), factor (of the same member), low, high.
     acceleration : pandas.Series
         value, low, high: factor from an empty card to one purchase short of the reward, if the logarithm
         of the rate rises evenly between them; p_value of "no change".
@@ -111,16 +61,16 @@ class PointsPressure:
     level: float
 
 
-def points_pressure(progress: pd.DataFrame, *, level: float = 0.95) -> PointsPressure:
-    """Array: the factor of each member's own rate of buying by the purchases on the card.
+def points_pressure(progress: Any, *, level: float = 0.95) -> PointsPressure:
+    """Array: the factor of each member's own rate of buying by the purchases on the card, month against itself.
 
-    Assumes that a member's rate is otherwise constant, and that rates are gamma distributed over members.
-    A season in which cards happen to be full, or members who drift, would show as pressure.
+    Assumes that without the card a member would buy at one rate within each period; between periods and
+    members rates may differ in any way.
 
     Parameters
     ----------
-    progress : pandas.DataFrame
-        As `card_progress` gives it.
+    progress : any frame
+        As `card_progress` gives it: customer_id, period, purchases, orders, days, stretches.
     level : float
         Coverage; intervals are normal on the log scale, with errors clustered by member.
 
@@ -133,130 +83,124 @@ def points_pressure(progress: pd.DataFrame, *, level: float = 0.95) -> PointsPre
     MissingColumnsError
     DataError
         No purchases at some number on the card: its factor cannot be estimated; or fewer than two members.
-    ConvergenceError
-        Members' rates differ no more than by chance (r would be infinite), or the search did not end.
     """
     import pandas as pd
     from scipy.stats import norm
 
     require_level(level)
-    columns = ("customer_id", "purchases", "orders", "days")
+    columns = ("customer_id", "period", "purchases", "orders", "days", "stretches")
     table = to_pandas(wrap(progress, columns, table="progress").to_native())
-    wide = table.pivot_table(index="customer_id", columns="purchases", values=["orders", "days"], fill_value=0.0)
-    orders, days = wide["orders"].to_numpy(dtype=float), wide["days"].to_numpy(dtype=float)
-    places = wide["orders"].columns.to_numpy(dtype=np.int64)
-    empty = places[orders.sum(axis=0) == 0]
-    if len(orders) < 2 or len(places) < 2 or len(empty):
-        said = f"nobody bought with {empty[0]} on the card" if len(empty) else "fewer than two members or places"
-        raise DataError(f"{said}, so pressure cannot be estimated; take a lower threshold or more members")
+    sums = table.groupby("purchases")[["orders", "days"]].sum()
+    require_purchases(sums["orders"], members=table["customer_id"].nunique())
+    member = table["customer_id"].astype("category").cat.codes.to_numpy()
+    place, position = np.unique(table["purchases"].to_numpy(dtype=np.int64), return_inverse=True)
+    block = table.groupby([member, "period"], sort=False).ngroup().to_numpy()
+    of = np.zeros(block.max() + 1, dtype=np.int64)
+    of[block] = member
+    days, share = np.zeros((len(of), len(place))), np.zeros((len(of), len(place)))
+    days[block, position], share[block, position] = table["days"], table["stretches"]
+    pieces = share.sum(axis=1, keepdims=True)
+    rate = _own_rates(np.bincount(member, table["orders"]), np.bincount(member, table["days"]))[of, None]
+    length = days.sum(axis=1, keepdims=True)
+    share = share / pieces
+    surprise, spread = rate * (length * share - days), (rate * length) ** 2 / (pieces + 1)
+    if not (spread * share * (1 - share)).sum() > 0:
+        raise DataError("no member bought within a period, so none can be compared with itself; take longer periods")
+    beta, error = _solved(surprise, spread, share, of, np.eye(len(place))[:, 1:])
     reach = norm.ppf(0.5 + level / 2)
-    steps, covariance = _factors(orders, days, np.eye(len(places))[:, 1:])
-    error = np.append(0.0, np.sqrt(np.diag(covariance)))
-    steps = np.append(0.0, steps)
-    rate = orders.sum(axis=0) / days.sum(axis=0)
+    steps, error = np.append(0.0, beta), np.append(0.0, error)
+    pooled = sums["orders"] / sums["days"]
     by_purchases = pd.DataFrame(
         {
-            "purchases": places,
-            "members": (days > 0).sum(axis=0),
-            "orders": orders.sum(axis=0).astype(np.int64),
-            "days": days.sum(axis=0),
-            "pooled": rate / rate[0],
+            "purchases": place,
+            "members": table[table["days"] > 0].groupby("purchases")["customer_id"].nunique().to_numpy(),
+            "orders": sums["orders"].to_numpy(dtype=np.int64),
+            "days": sums["days"].to_numpy(),
+            "pooled": (pooled / pooled.iloc[0]).to_numpy(),
             "factor": np.exp(steps),
             "low": np.exp(steps - reach * error),
             "high": np.exp(steps + reach * error),
         }
     )
-    (slope,), ((variance,),) = _factors(orders, days, (places / places.max())[:, None])
-    half = reach * np.sqrt(variance)
-    ends = np.exp([slope, slope - half, slope + half])
-    p_value = 2 * norm.sf(abs(slope) / np.sqrt(variance))
+    (slope,), (off,) = _solved(surprise, spread, share, of, (place / place.max())[:, None])
+    ends = np.exp([slope, slope - reach * off, slope + reach * off])
+    p_value = 2 * norm.sf(abs(slope) / off)
     acceleration = pd.Series({"value": ends[0], "low": ends[1], "high": ends[2], "p_value": p_value})
-    return PointsPressure(by_purchases, acceleration, len(orders), level)
+    return PointsPressure(by_purchases, acceleration, int(member.max()) + 1, level)
 
 
-def _factors(orders: np.ndarray, days: np.ndarray, design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of the log factors on a design of shape (places, k), and their covariance, clustered."""
-    from scipy.optimize import minimize
-    from scipy.special import digamma, gammaln
-    from statsmodels.tools.numdiff import approx_fprime
-
-    bought = orders.sum(axis=1)
-
-    def parts(params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Log-likelihood of each member, and its derivatives; log r and log alpha come last."""
-        r, alpha = np.exp(params[-2:])
-        slopes = design @ params[:-2]
-        exposed = days * np.exp(slopes)
-        total = alpha + exposed.sum(axis=1)
-        value = gammaln(r + bought) - gammaln(r) + r * np.log(alpha) - (r + bought) * np.log(total) + orders @ slopes
-        by_factor = (orders - ((r + bought) / total)[:, None] * exposed) @ design
-        by_r = r * (digamma(r + bought) - digamma(r) + np.log(alpha / total))
-        by_alpha = r - (r + bought) * alpha / total
-        return value, np.column_stack([by_factor, by_r, by_alpha])
-
-    def objective(params: np.ndarray) -> tuple[float, np.ndarray]:
-        value, score = parts(params)
-        return -float(value.mean()), -score.mean(axis=0)
-
-    start = np.append(np.zeros(design.shape[1]), [0.0, np.log(days.sum() / bought.sum())])
-    found = minimize(objective, start, jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 500})
-    hessian = np.atleast_2d(approx_fprime(found.x, lambda x: parts(x)[1].sum(axis=0), centered=True))
-    information = -(hessian + hessian.T) / 2
-    if not np.all(np.linalg.eigvalsh(information) > 0) or np.abs(found.jac).max() > 1e-4:
-        raise ConvergenceError(
-            "members' rates differ no more than by chance, or too few were seen; take more members or a longer time"
-        )
-    score = parts(found.x)[1]
-    bread = np.linalg.inv(information)
-    n = len(bought)
-    covariance = bread @ (score.T @ score) @ bread * n / (n - 1)
-    return found.x[:-2], covariance[:-2, :-2]
+def require_purchases(orders: pd.Series, *, members: int) -> None:
+    """Refuse cards on which pressure cannot be seen: `orders` made at each number of purchases on the card."""
+    empty = [place for place, made in orders.items() if not made]
+    if members < 2 or len(orders) < 2 or empty:
+        said = f"nobody bought with {empty[0]} on the card" if empty else "fewer than two members or places"
+        raise DataError(f"{said}, so pressure cannot be estimated; take a lower threshold or more members")
 
 
-def simulated_cards(
-    rng: np.random.Generator,
-    *,
-    members: int = 2_000,
-    threshold: int = 10,
-    acceleration: float = 1.5,
-    days: int = 365,
-    monthly_rate: float = 1.5,
-    shape: float = 1.0,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Array: orders and memberships of a programme whose points pressure is known; simulated.
+def card_return(pressure: PointsPressure, *, margin: float, reward_cost: float, threshold: int) -> pd.DataFrame:
+    r"""Array: what the card's pressure brings per purchase, against what the reward costs.
 
-    Each member joins on 1 January 2025 and buys at an own rate, gamma distributed, times
-    acceleration^(k / (threshold − 1)) with k purchases on the card.
+    If a member buys :math:`m_k` times as fast with k on the card, a card is filled in
+    :math:`\sum_k m_k^{-1} / K` of the time that it would take at the pace of an empty card; the rest of its K
+    purchases would not have been made in that time.
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-    members, threshold, days : int
-    acceleration : float
-        Factor from an empty card to one purchase short of the reward; 1 for none.
-    monthly_rate, shape : float
-        Mean purchases in 30 days on an empty card; shape of the gamma distribution.
+    pressure : PointsPressure
+    margin : float
+        Margin of a purchase before the reward, in money.
+    reward_cost : float
+        Cost of one reward, in money, 0 or more.
+    threshold : int
+        Purchases that fill a card, 2 or more.
 
     Returns
     -------
-    (orders, memberships)
-        customer_id, ordered_at; customer_id, joined_at.
+    pandas.DataFrame, four rows
+        quantity ("caused": share of purchases that pressure causes; "gain": their margin per purchase; "cost" of the
+        reward per purchase; "net"), value, low, high (from the interval of the acceleration, in which all of them
+        rise). Who buys at all because of the programme is not in it.
+
+    Raises
+    ------
+    ParameterError
     """
     import pandas as pd
 
-    for name, value in {"acceleration": acceleration, "monthly_rate": monthly_rate, "shape": shape}.items():
-        if not value > 0:
-            raise ParameterError(f"{name} is {value}; give a number above 0")
-    rate = rng.gamma(shape, monthly_rate / shape / 30, members)
-    now, active, rows, k = np.zeros(members), np.arange(members), [], 0
-    while len(active):
-        now[active] += rng.exponential(1 / (rate[active] * acceleration ** (k % threshold / (threshold - 1))))
-        active = active[now[active] < days]
-        rows.append(np.column_stack([active, now[active]]))
-        k += 1
-    made = np.concatenate(rows)
-    start = np.datetime64("2025-01-01", "us")
-    instants = start + (made[:, 1] * _DAY).astype("timedelta64[us]")
-    orders = pd.DataFrame({"customer_id": made[:, 0].astype(np.int64), "ordered_at": instants})
-    orders = orders.sort_values(["ordered_at", "customer_id"], ignore_index=True)
-    return orders, pd.DataFrame({"customer_id": np.arange(members), "joined_at": start})
+    if not margin >= 0 or not reward_cost >= 0:
+        raise ParameterError(f"margin is {margin}, reward_cost {reward_cost}; give amounts of 0 or more")
+    if threshold < 2:
+        raise ParameterError(f"threshold is {threshold!r}; give the purchases that fill a card, 2 or more")
+    ends = pressure.acceleration[["value", "low", "high"]].to_numpy(dtype=float)
+    step = np.arange(threshold) / (threshold - 1)
+    caused = 1 - (ends[:, None] ** -step).mean(axis=1)
+    cost = np.full(3, reward_cost / threshold)
+    rows = {"caused": caused, "gain": margin * caused, "cost": cost, "net": margin * caused - cost}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+    return table.rename_axis("quantity").reset_index()
+
+
+def _own_rates(orders: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Orders a day of each member, drawn to the mean as the gamma distribution that fits their spread says."""
+    mean = orders.sum() / days.sum()
+    spread = ((orders - mean * days) ** 2 - mean * days).sum() / (days**2).sum()
+    if spread <= 0:  # they differ no more than by chance
+        return np.full(len(orders), mean)
+    return (mean**2 / spread + orders) / (mean / spread + days)
+
+
+def _solved(
+    surprise: np.ndarray, spread: np.ndarray, share: np.ndarray, member: np.ndarray, design: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of the log factors on a design of shape (places, k), and their errors, clustered by member."""
+    score, mean = surprise @ design, share @ design
+    weighted = (spread * share).sum(axis=0)
+    information = design.T @ (weighted[:, None] * design) - mean.T @ (spread * mean)
+    bread = np.linalg.inv(information)
+    beta = bread @ score.sum(axis=0)
+    fitted = design @ beta
+    rest = score - spread * ((share * fitted) @ design - mean * (share @ fitted)[:, None])
+    n = int(member.max()) + 1
+    each = np.column_stack([np.bincount(member, column, n) for column in rest.T])
+    covariance = bread @ (each.T @ each) @ bread * n / (n - 1)
+    return beta, np.sqrt(np.diag(covariance))
