@@ -12,6 +12,9 @@ from crmlib.errors import ParameterError
 #: Fewer customers than this get no bootstrap interval: of so few it is too narrow.
 FEWEST = 30
 
+#: Weights at a time, about 32 MB: more would leave the processor's own memory and be slower.
+_AT_ONCE = 4_000_000
+
 
 def bootstrap_interval(
     statistic: Callable[[np.ndarray], np.ndarray],
@@ -46,11 +49,10 @@ def bootstrap_interval(
     if replicates < 1:
         raise ParameterError(f"replicates is {replicates}; give at least 1, better 1,000")
     draws = []
-    block = max(1, min(replicates, 20_000_000 // max(n, 1)))  # about 160 MB of weights at a time
+    block = max(1, min(replicates, _AT_ONCE // max(n, 1)))
     for start in range(0, replicates, block):
         size = min(block, replicates - start)
-        weights = np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(size)], axis=1)
-        draws.append(statistic(weights.astype(float)))
+        draws.append(statistic(resamples(n, size, rng)))
     low, high = np.nanquantile(np.concatenate(draws, axis=1), [(1 - level) / 2, (1 + level) / 2], axis=1)
     return low, high
 
@@ -118,6 +120,12 @@ def accelerations(leave_out: np.ndarray) -> np.ndarray:
     d = leave_out.mean(axis=1, keepdims=True) - leave_out
     spread = (d**2).sum(axis=1) ** 1.5
     return np.divide((d**3).sum(axis=1), 6 * spread, out=np.zeros(len(d)), where=spread > 0)
+
+
+def resamples(n: int, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Array: how often each of n is drawn when n are, in each replicate, shape (n, replicates)."""
+    drawn = np.array([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(replicates)])
+    return drawn.T.astype(float, order="C")
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:

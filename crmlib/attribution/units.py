@@ -12,6 +12,7 @@ from crmlib.attribution.order import folded
 from crmlib.attribution.paths import Paths
 from crmlib.attribution.positional import Rule
 from crmlib.errors import DataError
+from crmlib.intervals import resamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,7 @@ def draw(counts: np.ndarray, replicates: int, rng: np.random.Generator) -> np.nd
     """How often each unit is drawn, shape (units, replicates), as many in all as there were."""
     n = int(counts.sum())
     if n == len(counts):
-        drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(replicates)]
-        return np.stack(drawn, axis=1).astype(float)
+        return resamples(n, replicates, rng)
     return rng.multinomial(n, counts / n, size=replicates).T.astype(float)
 
 

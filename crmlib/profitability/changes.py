@@ -41,8 +41,8 @@ def next_period(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
             raise MissingColumnsError(f"{name} lacks 'customer_id'; give what customer_margin returns")
         if table["customer_id"].duplicated().any():
             raise DataError(f"{name} holds a customer twice; give one row a customer")
-    rows = before[["customer_id"]].merge(after, on="customer_id", how="left")
-    there = rows["customer_id"].isin(after["customer_id"])
+    rows = before[["customer_id"]].merge(after, on="customer_id", how="left", indicator="in")
+    there = rows.pop("in") == "both"
     numbers = [name for name in rows.columns if name != "customer_id"]
     return rows.assign(**{name: rows[name].where(there, 0.0) for name in numbers})
 

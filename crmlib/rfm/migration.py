@@ -347,7 +347,7 @@ def chain_forecast(moves: pd.DataFrame, later: pd.DataFrame, *, states: Sequence
 
 
 def _states(moves: pd.DataFrame, states: Sequence[str] | None) -> list[str]:
-    present = set(moves["before"].dropna()) | set(moves["after"].dropna())
+    present = set(moves["before"].dropna().unique()) | set(moves["after"].dropna().unique())
     if states is None:
         return sorted(present)
     if lacking := sorted(present - set(states)):
