@@ -90,10 +90,22 @@ def show(figure: Figure, *, alt: str) -> None:
 def png(figure: Figure) -> bytes:
     """PNG of the figure, twice the pixels of a plain screen; the same bytes for the same figure."""
     import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
 
     stream = io.BytesIO()
+    dpi, engine = figure.get_dpi(), figure.get_layout_engine()
     with mpl.rc_context(_STYLE):
-        figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
+        figure.set_dpi(_DPI)
+        sheet = FigureCanvasAgg(figure)
+        if engine is not None:  # laid out, then drawn: `savefig` draws everything twice, once to lay it out
+            engine.execute(figure)
+            figure.set_layout_engine("none")
+        sheet.draw()
+        figure.set_layout_engine(engine)
+        figure.set_dpi(dpi)
+    pixels = np.asarray(sheet.buffer_rgba())
+    Image.fromarray(pixels, "RGBA").save(stream, format="png", dpi=(_DPI, _DPI))
     return stream.getvalue()
 
 
