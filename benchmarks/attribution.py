@@ -1,4 +1,4 @@
-"""Credits against ChannelAttribution 2.2.5, ten million journeys, and how often intervals hold the truth.
+"""Credits against ChannelAttribution 2.2.5, ten million journeys, and a thousand replicates of ten thousand paths.
 
 `python -m benchmarks.attribution`. The peer simulates what is solved here, so its error stands beside our zero. It
 is used as a black box in an environment of its own, made on first use in the folder for temporary files (or named
@@ -11,10 +11,7 @@ what they are given; imports are left out.
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
-import functools
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -32,8 +29,7 @@ JOURNEYS, MANY = 1_000_000, 10_000_000
 ORDERS, FORMS, AT_LEAST = (1, 3), ("touches", "paths as text"), 5
 PEER = ("ChannelAttribution==2.2.5", "matplotlib", "pandas", "pyarrow")
 MEMORY = 4 * 1024  # MiB
-RULES = ("linear", "markov", "shapley")
-SEEDS, SAMPLE, REPLICATES, FIRST_SEED = 1_000, 4_000, 400, 50_000
+REPLICATED = ("linear", "markov", "shapley", "person_period")
 
 _PEER_PROGRAM = """
 import json, sys, time
@@ -51,13 +47,9 @@ json.dump({"seconds": seconds, "credit": credit}, open(answer, "w"))
 
 
 def results() -> list[Result]:
-    """Orders 1 and 3 against the peer; first what stands alone: memory and coverage."""
+    """Orders 1 and 3 against the peer; first what stands alone: memory, and the time of a bootstrap."""
     large()
-    held = coverage()
-    print(held.to_string(float_format="{:.4f}".format))
-    beyond = (held["coverage"] - 0.95).abs() - 2 * held["monte_carlo_error"] > 0.02
-    if beyond.any():
-        raise SystemExit(f"coverage lies outside 93 to 97 % by more than chance: {held[beyond]}")
+    bootstrap()
     return against_peer()
 
 
@@ -70,7 +62,7 @@ def against_peer(number: int = JOURNEYS) -> list[Result]:
     found = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path, answer = (Path(folder) / name for name in ("paths.parquet", "answer.json"))
-        _paths(np.random.default_rng(8), number).to_parquet(path)
+        journeys.as_text(np.random.default_rng(8), number).to_parquet(path)
         for order in ORDERS:
             given = [str(path), str(order), str(answer)]
             others, theirs = _quickest([peer, "-c", _PEER_PROGRAM, *given], answer)
@@ -94,62 +86,6 @@ def large(number: int = MANY) -> None:
         raise SystemExit(f"ten million journeys took more than {promise}")
 
 
-def coverage(seeds: int = SEEDS, jobs: int = 2) -> pd.DataFrame:
-    """How often the 95 % interval of a share holds the population's, by rule and channel.
-
-    The population is a known mixture of paths; each seed draws journeys from it. Channels are those that had at
-    least 30 converting journeys in every draw: to count only such draws of a rarer one would choose its luckiest.
-    """
-    context = multiprocessing.get_context("forkserver")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        drawn = list(pool.map(_held, range(FIRST_SEED, FIRST_SEED + seeds), chunksize=20))
-    rows = pd.concat(drawn).dropna(subset=["held"])
-    table = rows.groupby(["rule", "channel"]).agg(
-        coverage=("held", "mean"), converting=("converting", "mean"), seeds=("held", "size")
-    )
-    table = table[table["seeds"] == seeds]
-    held = table["coverage"]
-    return table.assign(monte_carlo_error=np.sqrt(held * (1 - held) / seeds))
-
-
-@functools.cache
-def _population() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
-    """Touches and outcomes of distinct paths, and the probability of each path with each outcome."""
-    from crmlib import attribution
-
-    paths = _paths(np.random.default_rng(77), 3_000).groupby("path", as_index=False)[["conversions", "nulls"]].sum()
-    touches, outcomes = attribution.from_paths(paths, value=None)
-    cells = outcomes[["conversions", "nulls"]].to_numpy().T.ravel()
-    return touches, outcomes, cells / cells.sum()
-
-
-def _held(seed: int) -> pd.DataFrame:
-    from crmlib import attribution
-
-    touches, outcomes, cells = _population()
-    rng = np.random.default_rng(seed)
-    won, lost = rng.multinomial(SAMPLE, cells).reshape(2, -1)
-    sample = outcomes.assign(conversions=won, nulls=lost)
-    tables = []
-    for rule in RULES:
-        truth = attribution.credits(touches, outcomes, rule=rule).set_index("channel")["share"]
-        table = attribution.credit_intervals(touches, sample, rule=rule, replicates=REPLICATES, rng=rng)
-        exact = table["channel"].map(truth)
-        held = table["share_low"].le(exact) & table["share_high"].ge(exact)
-        held = held.astype(float).where(~table["too_few"])
-        tables.append(table[["channel", "converting"]].assign(rule=rule, held=held))
-    return pd.concat(tables)
-
-
-def _paths(rng: np.random.Generator, number: int) -> pd.DataFrame:
-    """One row a journey: path as text, conversions, nulls."""
-    lengths, codes, won = journeys.drawn(rng, number)
-    names = np.array(journeys.CHANNELS)[codes].tolist()
-    ends = np.cumsum(lengths)
-    text = [" > ".join(names[start:end]) for start, end in zip(ends - lengths, ends, strict=True)]
-    return pd.DataFrame({"path": text, "conversions": won.astype(int), "nulls": (~won).astype(int)})
-
-
 def _one(path: str, order: str, answer: str, *, text: bool) -> None:
     """Time this package on a table of paths, or on touches and outcomes."""
     import scipy.sparse  # noqa: F401
@@ -169,6 +105,20 @@ def _one(path: str, order: str, answer: str, *, text: bool) -> None:
     seconds = time.perf_counter() - began
     credit = dict(zip(found["channel"], found["conversions"], strict=True))
     Path(answer).write_text(json.dumps({"seconds": seconds, "credit": credit}))
+
+
+def bootstrap(rows: int = 10_000) -> None:
+    """Time of 1,000 replicates over so many paths, by rule."""
+    from crmlib import attribution
+
+    paths = journeys.as_text(np.random.default_rng(5), 5 * rows)
+    touches, outcomes = attribution.from_paths(paths, value=None, merged=True)
+    kept = outcomes["journey_id"] <= rows
+    touches, outcomes = touches[touches["journey_id"] <= rows], outcomes[kept]
+    for rule in REPLICATED:
+        began = time.perf_counter()
+        attribution.credit_intervals(touches, outcomes, rule=rule, rng=np.random.default_rng(1))
+        print(f"1,000 replicates over {len(outcomes):,} paths, {rule}: {time.perf_counter() - began:.1f} s", flush=True)
 
 
 def _large(folder: str) -> None:
@@ -215,14 +165,11 @@ def main() -> None:
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--form", choices=FORMS, help=argparse.SUPPRESS)
     parser.add_argument("--large", help=argparse.SUPPRESS)
-    parser.add_argument("--seeds", type=int, help="only the coverage, with so many seeds")
     given = parser.parse_args()
     if given.one:
         _one(*given.one, text=given.form == FORMS[1])
     elif given.large:
         _large(given.large)
-    elif given.seeds:
-        print(coverage(given.seeds).to_string(float_format="{:.4f}".format))
     else:
         sys.exit(0 if show(results()) else 1)
 

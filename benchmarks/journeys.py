@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -56,6 +57,15 @@ def write(folder: Path, rng: np.random.Generator, journeys: int, *, shuffled: bo
             outcomes.write_table(pa.table([pa.array(ids), *counts], schema=_OUTCOMES))
             total += len(codes)
     return total
+
+
+def as_text(rng: np.random.Generator, number: int) -> pd.DataFrame:
+    """One row a journey: path as text, conversions, nulls."""
+    lengths, codes, won = drawn(rng, number)
+    names = np.array(CHANNELS)[codes].tolist()
+    ends = np.cumsum(lengths)
+    text = [" > ".join(names[start:end]) for start, end in zip(ends - lengths, ends, strict=True)]
+    return pd.DataFrame({"path": text, "conversions": won.astype(int), "nulls": (~won).astype(int)})
 
 
 _TOUCHES = pa.schema([("journey_id", pa.int64()), ("position", pa.int64()), ("channel", pa.string())])

@@ -838,12 +838,12 @@ def test_channel_costs_are_sums_on_every_engine(frame):
 
 
 def test_acquisition_costs_by_hand():
-    """Last touch: pay per click 900 / 100 = 9, sponsorship has nobody, direct is free."""
+    """Last touch: pay per click 900 / 100 = 9, sponsorship has nobody and so no interval, direct is free."""
     sample = attribution.credit_sample(*FIRM, rule="last_touch", rng=np.random.default_rng(1))
     table = attribution.acquisition_costs(sample, COSTS, worth=15).set_index("channel")
     assert list(table.index) == ["sponsorship", "pay per click", "direct"]
     assert table["cost_per_customer"].tolist() == [np.inf, 9, 0]
-    assert table["verdict"].tolist() == ["loses", "earns", "no cost"]
+    assert table["verdict"].tolist() == ["unclear", "earns", "no cost"]
     # binomial(1000, .1) customers: 100 ± 1.96 · 9.49
     assert table.loc["pay per click", "low"] == pytest.approx(900 / 118.6, rel=0.03)
     assert table.loc["pay per click", "high"] == pytest.approx(900 / 81.4, rel=0.03)
@@ -1079,6 +1079,20 @@ def test_rates_of_channels_that_hardly_convert_alone_get_no_interval():
     options = {"rule": shapley("rate"), "replicates": 50, "rng": np.random.default_rng(1)}
     table = attribution.credit_intervals(*tables(*journeys), **options)
     assert table["too_few"].tolist() == [False, True, False]  # c is never alone: its rate there is 0, for sure
+
+
+def test_credit_that_rests_on_few_conversions_gets_no_interval():
+    """A hundred conversions touched b; last touch credits it with nine of them, linear with half of each."""
+    journeys = [("ab", 9, 50), ("ba", 91, 50)]
+    options = {"replicates": 50, "rng": np.random.default_rng(1)}
+    last = attribution.credit_intervals(*tables(*journeys), rule="last_touch", **options)
+    assert last["too_few"].tolist() == [False, True]
+    assert not attribution.credit_intervals(*tables(*journeys), rule="linear", **options)["too_few"].any()
+    # of twelve touches in one journey and one in forty: (4 + 40 / 12)^2 / (4 + 40 / 144) = 12.6 conversions
+    uneven = tables(("b", 4, 5), ("b" + "a" * 11, 40, 5))
+    assert not attribution.credit_intervals(*uneven, rule="linear", **options)["too_few"].any()
+    fewer = tables(("b", 2, 5), ("b" + "a" * 29, 40, 5))  # (2 + 40 / 30)^2 / (2 + 40 / 900) = 5.4
+    assert attribution.credit_intervals(*fewer, rule="linear", **options)["too_few"].tolist() == [False, True]
 
 
 def test_skewed_credits_have_intervals_that_reach_further_up():

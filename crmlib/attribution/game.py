@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 #: Up to so many channels the rate game is solved over all their subsets.
 EXACT_UP_TO = 15
-#: A channel's rate in journeys of its own weighs 1/n of its value: of fewer conversions than these in such
-#: journeys, the bootstrap is too narrow (coverage 77 to 91 % for up to six of them).
-FEWEST_ALONE = 10
 
 
 def membership(paths: Paths) -> Any:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from crmlib.attribution.chain import sums
+from crmlib.attribution.logistic import fitted
 from crmlib.attribution.paths import Paths
 from crmlib.attribution.positional import Allocation, Linear, Rule, scaled
 from crmlib.attribution.reading import read
@@ -34,6 +36,7 @@ MOST = 40
 OTHERS = "(others)"
 _LAST_POSITION = 65_535
 _EXACT = 8  # positions beyond it count as the power of two below them, so that alike periods meet
+_BLOCK = 4_000_000  # numbers in an array of cells and replicates
 _SEPARATED = 10.0  # log odds beyond which the estimate runs away to infinity
 
 
@@ -57,10 +60,11 @@ class PersonPeriod(Rule):
 
         def credits(amount: np.ndarray, journeys: np.ndarray) -> np.ndarray:
             losses = np.zeros((periods.groups, amount.shape[1]))
-            for column in range(journeys.shape[1]):
-                mine = slice(None) if journeys.shape[1] == 1 else slice(column, column + 1)
-                weights = journeys[:, column]
-                losses[:, mine], start[0] = periods.losses(amount[:, mine], rate[:, 0] * weights, weights, start[0])
+            block = journeys.shape[1] if journeys.shape[1] == 1 else max(1, _BLOCK // max(len(periods.current), 1))
+            for first in range(0, journeys.shape[1], block):
+                mine = slice(None) if journeys.shape[1] == 1 else slice(first, first + block)
+                weights = journeys[:, first : first + block]
+                losses[:, mine], start[0] = periods.losses(amount[:, mine], rate * weights, weights, start[0])
             return scaled(periods.divided(losses, spread(amount, journeys)), amount)
 
         return credits
@@ -104,48 +108,51 @@ class Periods:
         shape = (len(self.current), len(self.paths.lengths))
         return sparse.csr_array((np.ones(len(journey)), (self.cell, journey)), shape=shape)
 
-    def at_end(self, amount: np.ndarray) -> np.ndarray:
-        """Amounts of journeys, added up by the cell of their last touch."""
-        return np.bincount(self.cell[self.paths.starts[1:] - 1], amount, len(self.current))
+    @cached_property
+    def at_last(self) -> Any:
+        """Sparse matrix (cells, journeys) of each journey's last period."""
+        return sums(self.cell[self.paths.starts[1:] - 1], len(self.current))
 
-    def fit(self, won: np.ndarray, journeys: np.ndarray, start: np.ndarray | None = None) -> tuple[Any, np.ndarray]:
-        """Fitted binomial model, and which cells it used."""
+    def fit(self, won: np.ndarray, journeys: np.ndarray) -> tuple[Any, np.ndarray]:
+        """Fitted binomial model with its standard errors, and which cells it used."""
         import statsmodels.api as sm
         from statsmodels.tools.sm_exceptions import PerfectSeparationWarning, SingularMatrixWarning
 
-        trials, converted = self.at @ journeys, self.at_end(won)
+        trials, converted = self.at @ journeys, self.at_last @ won
         used = trials > 0
         endog = np.stack([converted, trials - converted], axis=1)[used]
         model = sm.GLM(endog, self.design[used], family=sm.families.Binomial())
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(over="ignore"):
             warnings.simplefilter("ignore", PerfectSeparationWarning)  # the chance of 0 or 1 is the estimate then
             warnings.simplefilter("ignore", SingularMatrixWarning)  # the least-norm solution shares evenly
-            return model.fit(start_params=start, maxiter=100), used
+            return model.fit(maxiter=100), used
 
     def losses(
         self, amount: np.ndarray, won: np.ndarray, journeys: np.ndarray, start: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """What is lost of each column's amount (groups, b) without each group, and coefficients to start from."""
+        """What is lost of each column's amount (groups, b) without each group, and coefficients to start from.
+
+        `won` and `journeys` are (journeys, b), or (journeys, 1) for several amounts of the same weighting.
+        """
+        from scipy.special import expit
+
         if not won.sum():
             return np.zeros((self.groups, amount.shape[1])), start
-        result, used = self.fit(won, journeys, start)
-        logit = self.design[used] @ result.params
-        trials, chance = (self.at @ journeys)[used], _chance(logit)
-        converted = self.at_end(won)
-        worth = np.empty((used.sum(), amount.shape[1]))
-        for column in range(amount.shape[1]):
-            ended, all_ = self.at_end(amount[:, column]), amount[:, column].sum() / won.sum()
-            worth[:, column] = np.divide(ended, converted, out=np.full(len(ended), all_), where=converted > 0)[used]
-        lost = np.zeros((self.groups, amount.shape[1]))
-        expected = (trials * chance)[:, None] * worth
-        np.add.at(lost, self.current[used], expected)
-        direct = lost.copy()
+        trials, converted = self.at @ journeys, self.at_last @ won
+        fit = fitted(self.design, trials, converted, start)
+        logit = self.design @ fit
+        chance = expit(logit)
+        ended, totals = self.at_last @ amount, won.sum(axis=0)
+        mean = np.divide(amount.sum(axis=0), totals, out=np.zeros(amount.shape[1]), where=totals > 0)
+        worth = np.divide(ended, converted, out=np.repeat(mean[None], len(ended), axis=0), where=converted > 0)
+        direct = sums(self.current, self.groups) @ (trials * chance * worth)
+        lost = direct.copy()
         for group in range(self.groups):
-            later = self.earlier[used, group] & (self.current[used] != group)
-            fall = chance[later] - _chance(logit[later] - result.params[self.groups + group])
-            lost[group] += (trials[later] * fall) @ worth[later]
+            later = self.earlier[:, group] & (self.current != group)
+            fall = chance[later] - expit(logit[later] - fit[self.groups + group])
+            lost[group] += (trials[later] * fall * worth[later]).sum(axis=0)
         lost = np.maximum(lost, 0.0)
-        return np.where(lost.sum(axis=0) > 0, lost, direct), np.clip(result.params, -_SEPARATED, _SEPARATED)
+        return np.where(lost.sum(axis=0) > 0, lost, direct), np.clip(fit[:, 0], -_SEPARATED, _SEPARATED)
 
     def divided(self, losses: np.ndarray, linear: np.ndarray) -> np.ndarray:
         """Losses of groups (groups, b) as those of channels; the others' by their linear credit."""
@@ -231,9 +238,3 @@ def _identified(design: np.ndarray) -> np.ndarray:
     _, singular, right = np.linalg.svd(design.T @ design)
     free = right[singular <= singular[0] * 1e-10]
     return (np.abs(free) < 1e-6).all(axis=0)
-
-
-def _chance(logit: np.ndarray) -> np.ndarray:
-    from scipy.special import expit
-
-    return expit(logit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from crmlib.errors import ParameterError
 #: Credits of shape (channels, b) from amounts of shape (journeys, b) and journey counts of shape
 #: (journeys, b) or (journeys, 1): b columns are b data sets over the same paths, or conversions and value.
 Allocation = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Credit that rests on fewer conversions gets no interval, however many the channel touched: of so few the
+#: bootstrap is too narrow.
+FEWEST_EFFECTIVE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,20 @@ class PositionRule(Rule):
 
     def allocation(self, paths: Paths, rng: np.random.Generator | None = None) -> Allocation:
         """The parts of every journey, summed by channel."""
+        parts = self._parts(paths)
+        return lambda amount, journeys: parts.T @ amount
+
+    def scarce(self, paths: Paths) -> np.ndarray:
+        """Channels whose credit rests on fewer than 10 conversions: many touched it, and few are credited to it."""
+        return effective_number(self._parts(paths), paths.conversions) < FEWEST_EFFECTIVE
+
+    def _parts(self, paths: Paths) -> Any:
+        """Sparse matrix (journeys, channels) of what a channel gets of a journey."""
         from scipy import sparse
 
         shape = (len(paths.lengths), len(paths.channels))
-        parts = sparse.csr_array((self.weights(paths), paths.codes, paths.starts), shape=shape)
-        return lambda amount, journeys: parts.T @ amount
+        # Copies: summing duplicates works in place, on the paths' own arrays otherwise.
+        return sparse.csr_array((self.weights(paths), paths.codes.copy(), paths.starts.copy()), shape=shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,19 @@ class TimeDecay(PositionRule):
 
     def __str__(self) -> str:
         return "time decay" if self.half_life is None else f"time decay with half-life {self.half_life:g}"
+
+
+def effective_number(parts: Any, conversions: np.ndarray) -> np.ndarray:
+    r"""Number of conversions on which each channel's credit rests: :math:`(\sum w)^2 / \sum w^2` (Kish 1965).
+
+    Parameters
+    ----------
+    parts : sparse matrix (journeys, channels)
+    conversions : array (journeys,)
+    """
+    parts.sum_duplicates()
+    total, squares = parts.T @ conversions, (parts * parts).T @ conversions
+    return np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0)
 
 
 def scaled(effects: np.ndarray, amount: np.ndarray) -> np.ndarray:

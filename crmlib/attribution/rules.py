@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from crmlib.attribution.chain import Chain
-from crmlib.attribution.game import EXACT_UP_TO, FEWEST_ALONE, count_weights, membership, rate_allocation
+from crmlib.attribution.game import EXACT_UP_TO, count_weights, membership, rate_allocation
 from crmlib.attribution.hazard import PersonPeriod
 from crmlib.attribution.order import SelectedMarkov, require_order
 from crmlib.attribution.paths import Paths
 from crmlib.attribution.positional import (
+    FEWEST_EFFECTIVE,
     Allocation,
     FirstTouch,
     LastNonDirect,
@@ -26,6 +27,7 @@ from crmlib.attribution.positional import (
     PositionBased,
     Rule,
     TimeDecay,
+    effective_number,
     scaled,
 )
 from crmlib.errors import ParameterError
@@ -81,15 +83,19 @@ class Shapley(Rule):
         return self.worth == "rate" and len(paths.channels) > EXACT_UP_TO
 
     def scarce(self, paths: Paths) -> np.ndarray:
-        """Rates of channels that go alone, but of which fewer than 10 convert: one rate has the weight 1/n."""
+        """Fewer than 10 conversions behind the credit; of rates, in journeys of the channel alone, if it has any.
+
+        The channel's rate in those weighs 1/n of its value: with up to six conversions in them, intervals
+        of the rate held the truth in 77 to 91 % of draws.
+        """
         size = len(paths.channels)
-        if self.worth != "rate" or not size:
-            return np.zeros(size, dtype=bool)
+        if self.worth == "count" or not size:
+            return effective_number(count_weights(paths), paths.conversions) < FEWEST_EFFECTIVE
         held = membership(paths)
         alone = np.diff(held.indptr) == 1
         channel = held.indices[held.indptr[:-1][alone]]
         won, made = (np.bincount(channel, amount[alone], size) for amount in (paths.conversions, paths.journeys))
-        return (made > 0) & (won < FEWEST_ALONE)
+        return (made > 0) & (won < FEWEST_EFFECTIVE)
 
     def __str__(self) -> str:
         return f"Shapley by {self.worth}"

@@ -191,8 +191,9 @@ def credit_intervals(
     pandas.DataFrame, one row a channel, sorted by it
         channel, credit (conversions, or value), low, high, share (0-1), share_low, share_high, rank
         (1 has most), rank_low, rank_high, converting (conversions of journeys that touched it),
-        too_few (no interval, the ends are missing: below 30 of them; by Shapley's rate, also where the
-        channel has journeys of its own alone, but fewer than 10 of them converted).
+        too_few (no interval, the ends are missing: below 30 of them, or fewer than 10 behind the credit:
+        conversions that a rule gives it at all, by Kish's effective number; by Shapley's rate those of
+        journeys that it has alone).
 
     References
     ----------
