@@ -63,7 +63,9 @@ def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
         f"Over all generations one customer won by other means becomes {value:.2f}{ends}{open_end}: referral "
         "multiplies what other marketing brings, and dies out without it."
     )
-    return Finding(key, value, "customers", sentence, low if top is not None else None, top, level)
+    if top is None or np.isnan(low):
+        return Finding(key, value, "customers", sentence)
+    return Finding(key, value, "customers", sentence, low, top, level)
 
 
 def youth(reproduction: pd.Series, *, days: int) -> Finding:
@@ -184,8 +186,8 @@ def truth(
     sentence = (
         f"On the simulated firm R is {true_reproduction:.3f}, which the interval {'holds' if held else 'misses'}; "
         f"being referred causes {money(row['caused'], currency)} of the {money(row['difference'], currency)} by which "
-        f"the referred are worth more ({percent(share, 0)}), and matching still says {money(matched, currency)}: the rest "
-        "is whom customers know."
+        f"the referred are worth more ({percent(share, 0)}), and matching still says {money(matched, currency)}: "
+        "the rest is whom customers know."
     )
     return Finding("caused_margin_difference", row["caused"], currency, sentence)
 

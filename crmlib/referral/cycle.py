@@ -63,7 +63,7 @@ def cycle_time(base: ReferralBase, *, days: int, level: float = 0.95) -> pd.Data
     """Array: mean and median days from winning a customer to winning one whom they bring, with intervals.
 
     Estimand: the time of a referral that is made within `days` of the referrer's own acquisition. Ages are whole
-    days; the median is the first by which half of the referrals have been made.
+    days, so that what happens at age s is spread over s - 1/2 to s + 1/2 for the median.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def cycle_time(base: ReferralBase, *, days: int, level: float = 0.95) -> pd.Data
     pandas.DataFrame, two rows
         statistic ("mean", "median"), seen (of the cycles seen, uncorrected), days, standard_error (of the mean), low,
         high (NaN with fewer than 10 cycles). Customers are what was sampled; the mean's interval is by the delta
-        method, the median's holds the days at which the share made cannot be told apart from a half.
+        method, the median's holds the ages at which the share made cannot be told apart from a half.
     """
     import pandas as pd
     from scipy.stats import norm
@@ -87,10 +87,10 @@ def cycle_time(base: ReferralBase, *, days: int, level: float = 0.95) -> pd.Data
     mean = float(ages @ counts.steps / total)
     error = float(np.sqrt(np.sum(counts.influence((ages - mean) / total) ** 2)))
     reach = float(norm.ppf(0.5 + level / 2))
-    median = int(np.argmax(np.cumsum(counts.steps) >= total / 2 * (1 - 1e-12)))
-    ends = _median_interval(counts, median, reach)
+    median, ends = _half(np.cumsum(counts.steps) / total), _median_interval(counts, reach)
     rows = [("mean", counts.age.mean(), mean, error, mean - reach * error, mean + reach * error)]
-    rows.append(("median", np.median(counts.age), float(median), np.nan, *ends))
+    seen = np.cumsum(np.bincount(counts.age, minlength=counts.days + 1)) / len(counts.age)
+    rows.append(("median", _half(seen), median, np.nan, *ends))
     table = pd.DataFrame(rows, columns=["statistic", "seen", "days", "standard_error", "low", "high"])
     if len(counts.age) < FEWEST_CYCLES:
         table[["low", "high"]] = np.nan
@@ -105,19 +105,28 @@ def _counts(base: ReferralBase, days: int) -> Counts:
     return counts
 
 
-def _median_interval(counts: Counts, median: int, reach: float) -> tuple[float, float]:
-    """Days around the median whose share is within so many standard errors of a half; searched by halving."""
+def _half(share: np.ndarray) -> float:
+    """Age at which a share by whole days passes a half, between days evenly."""
+    day = int(np.argmax(share >= 0.5))
+    before = share[day - 1] if day else 0.0
+    return max(float(day - 0.5 + (0.5 - before) / (share[day] - before)), 0.0)
 
-    def apart(age: int) -> bool:
-        weights = (np.arange(counts.days + 1) <= age) - 0.5
-        value, error = counts.estimate(weights)
-        return abs(value) > reach * error
 
-    def edge(near: int, far: int) -> int:
-        """Last day, from near to far, that is not apart."""
-        while abs(far - near) > 1:
-            middle = (near + far) // 2
-            near, far = (near, middle) if apart(middle) else (middle, far)
-        return near
+def _median_interval(counts: Counts, reach: float) -> tuple[float, float]:
+    """Ages at which the share made is so many standard errors below, and above, a half; searched by halving."""
 
-    return float(edge(median, -1) if median else 0), float(edge(median, counts.days + 1))
+    def score(age: int) -> float:
+        """Standard errors from a half by the end of a day."""
+        value, error = counts.estimate((np.arange(counts.days + 1) <= age) - 0.5)
+        return value / error if error else float(np.sign(value) * np.inf)
+
+    def crossing(bar: float) -> float:
+        low, high = -1, counts.days
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if score(middle) < bar else (low, middle)
+        before, after = (score(age) if age >= 0 else -np.inf for age in (low, high))
+        part = (bar - before) / (after - before) if np.isfinite(after - before) else 1.0
+        return max(float(low + 0.5 + part), 0.0)
+
+    return crossing(-reach), crossing(reach)

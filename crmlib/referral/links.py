@@ -67,7 +67,7 @@ def judged_referrals(referrals: Any, customers: Any, *, as_of: str | datetime.da
     MissingColumnsError, ParameterError
     """
     last = _last_instant(as_of)
-    table, people = _known_columns(referrals, last), _people(customers)
+    table, people = _known_columns(referrals, last, customers), _people(customers)
     by_customer = people.rename({"person": "customer_id", "since": "customer_since"})
     by_referrer = people.rename({"person": "referrer_id", "since": "referrer_since"})
     table = table.join(by_customer, on="customer_id", how="left").join(by_referrer, on="referrer_id", how="left")
@@ -180,7 +180,7 @@ def _last_instant(as_of: str | datetime.date) -> datetime.datetime:
     return _NEVER + datetime.timedelta(days=_number(as_of) + 1)
 
 
-def _known_columns(referrals: Any, last: datetime.datetime) -> Any:
+def _known_columns(referrals: Any, last: datetime.datetime, customers: Any) -> Any:
     """Referrals up to the last day, with the columns that may be absent."""
     given = list(_NEEDED)
     wrap(referrals, given, table="referrals")  # refuses what is no frame, or lacks them
@@ -193,6 +193,13 @@ def _known_columns(referrals: Any, last: datetime.datetime) -> Any:
         table = table.with_columns(joined_at=nw.when(nw.col("referral_id").is_null()).then(nw.col("invited_at")))
     instants = [nw.col(name).cast(nw.Datetime("us")) for name in ("invited_at", "joined_at")]
     table = table.with_columns(*instants)
+    # where few or no ids are there, an engine may hold them as another type than the customers' own
+    wanted = wrap(customers, ("customer_id",), table="customers").collect_schema()["customer_id"]
+    for name in ("referrer_id", "customer_id"):
+        other = table.collect_schema()[name] != wanted
+        if other and (wanted == nw.String or not table.implementation.is_pandas()):
+            known = ~nw.col(name).is_null()
+            table = table.with_columns(nw.when(known).then(nw.col(name).cast(wanted)).alias(name))
     return table.filter(nw.col("invited_at").is_null() | (nw.col("invited_at") < last))
 
 

@@ -241,11 +241,14 @@ def _regression(
         code = _codes(valued, [name])
         parts.append((code[:, None] == np.arange(1, code.max() + 1)).astype(float))
     design = np.hstack(parts)
-    rest = treated - design @ np.linalg.lstsq(design, treated.astype(float), rcond=None)[0]
+    gram = np.linalg.pinv(design.T @ design, hermitian=True)  # some tens of columns, and months may be attributes' too
+
+    def left_of(values: np.ndarray) -> np.ndarray:
+        return np.asarray(values - design @ (gram @ (design.T @ values)))
+
+    rest = left_of(treated.astype(float))
     size = rest @ rest
     if size < 1e-9 * len(y):
         return np.arange(len(y)), np.nan, np.zeros(len(y))
     value = float(rest @ y / size)
-    left = y - value * treated
-    left = left - design @ np.linalg.lstsq(design, left, rcond=None)[0]
-    return np.arange(len(y)), value, rest * left / size
+    return np.arange(len(y)), value, rest * left_of(y - value * treated) / size
