@@ -143,7 +143,8 @@ def test_channels_without_customers_cost_or_enough_of_them():
     paid, made = times(found, costs, credited), returns(found, costs, credited)
     assert paid["verdict"].to_dict() == {"a": FREE, "b": BEYOND, "c": UNCLEAR, "d": UNCLEAR}
     assert paid.loc["b", "cost_per_customer"] == np.inf
-    assert paid.loc[["b", "c", "d"], ["days", "low", "high"]].isna().all(axis=None)
+    assert paid.loc["b", ["days", "low", "high", "within"]].tolist() == [np.inf, np.inf, np.inf, 0]
+    assert paid.loc[["c", "d"], ["days", "low", "high"]].isna().all(axis=None)
     assert made["verdict"].to_dict() == {"a": FREE, "b": UNCLEAR, "c": UNCLEAR, "d": UNCLEAR}
     assert made.loc["b", ["net_value", "return"]].tolist() == [-50, -1]
     assert made.loc[["c", "d"], "net_value"].isna().all()

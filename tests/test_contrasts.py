@@ -100,6 +100,18 @@ CONTRASTS["06_clv"] = {
     "saved_share": 0.5,
     "level": 0.8,
 }
+CONTRASTS["16_budget"] = {
+    "engine": "polars",
+    "as_of": "2025-09-30",
+    "seed": 3,
+    "rule": "linear",
+    "period_days": 60,
+    "ages": 4,
+    "margin_rate": 0.4,
+    "discount_rate": 0.0,
+    "budget_factor": 0.5,
+    "level": 0.8,
+}
 CONTRASTS["17_satisfaction"] = {
     "as_of": "2025-08-31",
     "seed": 3,
@@ -367,3 +379,69 @@ def test_satisfaction_at_the_contrast_is_what_pandas_counts(contrasted):
     assert finding.value == pytest.approx(back[5] - back[4], rel=1e-4)
     assert ("to be satisfied is not enough" in finding.sentence) == (finding.low > 0)
     assert found["very_satisfied_share"].value == pytest.approx((table["satisfaction"] == 5).mean(), rel=1e-4)
+
+
+def test_budget_at_the_contrast_is_what_pandas_counts(contrasted):
+    """Linear credit times the margin of 240 days over the cost; ages of 60 days that ended by the last day."""
+    options, found = CONTRASTS["16_budget"], contrasted("16_budget")
+    tables = data.load("simulated")
+    end = pd.Timestamp(options["as_of"]) + pd.Timedelta(days=1)
+    touches, outcomes = tables["touches"], tables["outcomes"]
+    late = set(touches.loc[touches["touched_at"] >= end, "journey_id"])
+    late |= set(outcomes.loc[outcomes["converted_at"] >= end, "journey_id"])
+    touches = touches[~touches["journey_id"].isin(late)]
+    won = touches[touches["journey_id"].isin(outcomes.loc[outcomes["conversions"] > 0, "journey_id"])]
+    part = 1 / won.groupby("journey_id")["channel"].transform("size")
+    credit, cost = (
+        part.groupby(won["channel"].astype(str)).sum(),
+        touches.groupby(touches["channel"].astype(str))["cost"].sum(),
+    )
+    customers = tables["customers"].assign(day=tables["customers"]["acquired_at"].dt.normalize())
+    orders = tables["orders"].merge(customers[["customer_id", "day", "channel"]])
+    orders["age"] = (orders["ordered_at"].dt.normalize() - orders["day"]).dt.days // 60
+    back = {}
+    for channel in cost.index[cost > 0]:
+        total = 0.0
+        for age in range(options["ages"]):
+            whole = customers["day"] + pd.Timedelta(days=60 * (age + 1)) <= end
+            seen = customers.loc[whole & (customers["channel"] == channel), "customer_id"]
+            spent = orders.loc[(orders["age"] == age) & orders["customer_id"].isin(seen), "amount"].sum()
+            total += options["margin_rate"] * spent / len(seen) if len(seen) >= 30 else np.nan
+        back[channel] = credit[channel] * total / cost[channel]
+    least = pd.Series(back).dropna()
+    assert found["least_return"].value == pytest.approx(least.min(), rel=1e-4)
+    assert f"{least.idxmin()} brings back least" in found["least_return"].sentence
+
+
+def test_confounded_curves_at_the_contrast_are_what_another_fit_finds(contrasted):
+    from scipy.optimize import curve_fit
+
+    from crmlib.data.synthetic.spend import weekly_spend
+
+    options, found = CONTRASTS["16_budget"], contrasted("16_budget")
+    weeks, truth = weekly_spend(np.random.default_rng(options["seed"]), price=0.3, confounded=True)
+    spend = weeks[list(truth.channels)].to_numpy()
+
+    def carried(carry):
+        rows = [spend.mean(axis=0)]
+        for row in spend:
+            rows.append((1 - carry) * row + carry * rows[-1])
+        return np.array(rows[1:])
+
+    def customers(_, base, *rest):
+        effect, scale, carry = np.reshape(rest, (3, 3))
+        return base + (effect * (1 - np.exp(-carried(carry) / scale))).sum(axis=1)
+
+    largest = spend.max(axis=0)
+    bounds = ([0] * 4 + list(0.05 * largest) + [0] * 3, [np.inf] * 4 + list(5 * largest) + [0.9] * 3)
+    start = [weeks["customers"].mean() / 2, *[60] * 3, *spend.mean(axis=0), *[0.3] * 3]
+    fit, _ = curve_fit(customers, None, weeks["customers"], p0=start, bounds=bounds, x_scale=np.array(start))
+    effect, scale, carry = np.reshape(fit[1:], (3, 3))
+    half, again = 0.5 * spend.mean(axis=0), np.minimum(1.5 * spend.mean(axis=0), carried(carry).max(axis=0))
+
+    def more(effect, scale):
+        return (effect * (np.exp(-half / scale) - np.exp(-again / scale))).sum()
+
+    assert found["confounded_excess"].value == pytest.approx(
+        more(effect, scale) - more(truth.effect, truth.scale), rel=0.01
+    )

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+#: Changes below this part of today's spend are none.
+_LEAST = 0.005
+
+
 def split(budget: pd.DataFrame, gain: pd.Series, *, currency: str, where: str, level: float = 0.95) -> Finding:
     """How to split the weekly budget, and what that gains over today's split.
 
@@ -25,25 +29,21 @@ def split(budget: pd.DataFrame, gain: pd.Series, *, currency: str, where: str, l
     currency, where, level
         As they were made with; whose weeks they are.
     """
-    moved = budget.sort_values("change", kind="stable")
-    less, more = moved[moved["change"] < -0.005 * gain["today"]], moved[moved["change"] > 0.005 * gain["today"]]
-    parts = [
-        f"{how} on {_listed(rows['channel'])} ({_amounts(rows)})"
-        for how, rows in (("more", more.iloc[::-1]), ("less", less))
-        if len(rows)
-    ]
-    todo = f"spend {' and '.join(parts)}" if parts else "leave the split as it is"
+    moved = budget[budget["change"].abs() > _LEAST * gain["today"]].sort_values("change", ascending=False)
+    names = zip(moved["channel"], moved["today"], moved["best"], strict=True)
+    steps = [f"{name} from {money(today, currency, 0)} to {best:,.0f}" for name, today, best in names]
+    todo = f"move the weekly spend on {_joined(steps)}" if steps else "leave the split of the weekly spend as it is"
     ends = between(gain["low"], gain["high"], lambda amount: money(amount, currency, 0), level)
-    amount = money(gain["gain"], currency, 0)
+    amount = f"{money(abs(gain['gain']), currency, 0)} of margin a week{ends}"
     told = verdict(
         gain["low"],
         gain["high"],
-        above=f"to gain {amount} of margin a week{ends}",
-        below=f"though it would lose {amount} a week{ends}",
-        same=f"but whether it gains cannot be told: {amount} a week{ends}",
+        above=f"to gain {amount} over today's split",
+        below=f"though that loses {amount} against today's split",
+        same=f"though whether that gains cannot be told: {money(gain['gain'], currency, 0)} of margin a week{ends}",
     )
-    sentence = f"On {where}, {todo} {currency} a week, from to, {told}" if parts else f"On {where}, {todo}, {told}"
-    if gain["unspent"] > 0.005 * max(gain["today"], 1e-9):
+    sentence = f"On {where}, {todo}, {told}" if steps else f"On {where}, {todo}"
+    if gain["unspent"] > _LEAST * gain["today"]:
         sentence += f"; {money(gain['unspent'], currency, 0)} of the total should stay unspent"
     return Finding("budget_gain", gain["gain"], currency, f"{sentence}.", gain["low"], gain["high"], level)
 
@@ -73,11 +73,11 @@ def payback(times: pd.DataFrame, *, where: str, by: str) -> Finding:
     rest = paid.loc[~paid["verdict"].isin([WITHIN, BEYOND]), "channel"]
     if len(rest):
         parts.append(f"of {_listed(rest)} it cannot be told")
-    return Finding(f"paying_back_{_key(by)}", len(within), "channels", f"On {where}, {by}, {_joined(parts)}.")
+    return Finding("paying_back", len(within), "channels", f"On {where}, {by}, {_joined(parts)}.")
 
 
 def returns(table: pd.DataFrame, *, currency: str, where: str, by: str, level: float = 0.95) -> Finding:
-    """The paid channel whose budget returns least, and how much of the budget does not earn itself.
+    """The paid channel that brings back least for its money, and how much of the budget does not earn itself.
 
     Parameters
     ----------
@@ -85,21 +85,23 @@ def returns(table: pd.DataFrame, *, currency: str, where: str, by: str, level: f
         As `channel_returns` gives it.
     """
     paid = table[(table["verdict"] != FREE) & table["return"].notna()]
-    key = f"least_return_{_key(by)}"
+    key = "least_return"
     if paid.empty:
-        return Finding(key, None, "share", f"On {where} no paid channel has enough customers to tell its return.")
+        return Finding(key, None, currency, f"On {where} no paid channel has enough customers to tell its return.")
     row = paid.sort_values("return", kind="stable").iloc[0]
     losing, earning = (paid.loc[paid["verdict"] == kind] for kind in (LOSES, EARNS))
-    ends = between(row["low"], row["high"], percent, level)
+    back = (1 + row[["return", "low", "high"]]).astype(float)
+    ends = between(back["low"], back["high"], lambda amount: money(amount, currency), level)
     sentence = (
         f"On {where}, {by}, {len(earning)} of {len(paid)} paid channels earn their budget within the ages counted; "
-        f"{row['channel']} returns least, {percent(row['return'])}{ends} on {money(row['cost'], currency, 0)}"
+        f"{row['channel']} brings back least, {money(back['return'], currency)}{ends} for each {money(1, currency, 0)} "
+        f"of its {money(row['cost'], currency, 0)}"
     )
     if len(losing):
         sentence += f"; {percent(losing['cost'].sum() / paid['cost'].sum(), 0)} of the budget goes where it is lost"
-    known = np.isfinite(row["low"]) and np.isfinite(row["high"])
-    interval = (row["low"], row["high"], level) if known else (None, None, None)
-    return Finding(key, row["return"], "share", f"{sentence}.", *interval)
+    known = np.isfinite(back[["low", "high"]]).all()
+    interval = (back["low"], back["high"], level) if known else (None, None, None)
+    return Finding(key, back["return"], currency, f"{sentence}.", *interval)
 
 
 def alike(retention: pd.DataFrame, margin: pd.DataFrame, *, age: int, days: int, where: str) -> Finding:
@@ -108,13 +110,13 @@ def alike(retention: pd.DataFrame, margin: pd.DataFrame, *, age: int, days: int,
     Parameters
     ----------
     retention, margin : pandas.DataFrame
-        As `retention_comparison` and `margin_comparison` give them.
+        As `retention_comparison` and `margin_comparison` give them, the channel as a column or the index.
     age, days : int
         Of which age and up to which day they are.
     """
     parts = []
     for table, what in ((retention, f"active share at age {age}"), (margin, f"margin in {count(days)} days")):
-        told = table[table["distinct"]]
+        told = table.reset_index()[table["distinct"].to_numpy()]
         if table["p_holm"].notna().sum() == 0:
             parts.append(f"too few customers to compare the {what}")
         elif told.empty:
@@ -154,24 +156,24 @@ def real_gain(gain: pd.Series, real: float, *, currency: str, level: float = 0.9
     """The gain that the curves promised beside the one that the budget really has where the truth is known."""
     inside = gain["low"] <= real <= gain["high"]
     where = "inside" if inside else "below" if real < gain["low"] else "above"
-    ends = between(gain["low"], gain["high"], lambda amount: money(amount, currency, 0), level)
+    low, high = (money(gain[end], currency, 0) for end in ("low", "high"))
     sentence = (
-        f"On simulated weeks the chosen budget really gains {money(real, currency, 0)} a week, {where} the interval of "
-        f"the {money(gain['gain'], currency, 0)} expected{ends}."
+        f"On simulated weeks the chosen budget really gains {money(real, currency, 0)} a week, {where} the "
+        f"{100 * level:g} % interval, {low} to {high}, of the {money(gain['gain'], currency, 0)} expected."
     )
     return Finding("real_gain", real, currency, sentence)
 
 
-def confounding(told: pd.Series, real: float, *, level: float = 0.95) -> Finding:
+def confounding(told: pd.Series, *, level: float = 0.95) -> Finding:
     """What curves say that more spend brings where spend follows demand, beside what it really brings.
 
     Parameters
     ----------
     told : pandas.Series
-        As `ResponseCurves.change` gives it, from half of today's spend to half as much again.
-    real : float
-        The same by what made the weeks.
+        customers, low, high, as `ResponseCurves.change` gives them from half of today's spend to half as much again,
+        and truth, the same by what made the weeks.
     """
+    real = float(told["truth"])
     reading = verdict(
         told["low"] - real,
         told["high"] - real,
@@ -195,10 +197,6 @@ def confounding(told: pd.Series, real: float, *, level: float = 0.95) -> Finding
     )
 
 
-def _amounts(rows: pd.DataFrame) -> str:
-    return ", ".join(f"{today:,.0f} to {best:,.0f}" for today, best in zip(rows["today"], rows["best"], strict=True))
-
-
 def _listed(names: pd.Series) -> str:
     shown = [str(name) for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
@@ -206,7 +204,3 @@ def _listed(names: pd.Series) -> str:
 
 def _joined(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
-
-
-def _key(label: str) -> str:
-    return "_".join("".join(sign if sign.isalnum() else " " for sign in label.lower()).split())

@@ -61,9 +61,9 @@ def payback_times(
         channel, cost, customers (credited), cost_per_customer (infinite without customers), days (to the end of the
         age in which it is paid back, 0 for a channel without cost, infinite where that is not within the window),
         low, high (percentile interval, likewise), within (share of replicates that pay back), window (days seen of at
-        least 30 customers), verdict ("pays back", "not within what was seen", "unclear", "no cost"). With fewer
-        than 30 customers seen, days, low, high and within are missing and the verdict is "unclear", unless none is
-        credited: a cost that won nobody is "not within what was seen".
+        least 30 customers), verdict ("pays back", "not within what was seen", "unclear", "no cost"). A cost
+        that won nobody is never paid back. With customers credited and fewer than 30 seen, days, low, high and within
+        are missing and the verdict is "unclear".
 
     Raises
     ------
@@ -76,8 +76,9 @@ def payback_times(
     spent, each = table["cost"].to_numpy(dtype=float), table["cost_per_customer"].to_numpy(dtype=float)
     found = np.where(spent[:, None] == 0, [0.0, 0.0, 0.0, 1.0], np.nan)
     window = np.array([0 if place is None else values.window[place] for place in places], dtype=int)
+    found[np.isinf(each)] = np.inf, np.inf, np.inf, 0.0  # nobody is there to pay it back
     for row, place in enumerate(places):
-        if place is None or not (window[row] and spent[row]):
+        if place is None or not (window[row] and np.isfinite(each[row]) and spent[row]):
             continue
         total = values.totals(place, discount_rate=discount_rate)[None, : window[row]]
         draws = _first(values.draws(place, discount_rate=discount_rate), price(spent[row], drawn[row]))
@@ -87,7 +88,7 @@ def payback_times(
         found[row] = *days, np.isfinite(draws).mean()
     table["days"], table["low"], table["high"], table["within"] = found.T
     table["window"] = values.period_days * window
-    beyond = np.isinf(table["low"]) | (table["cost_per_customer"] == np.inf)
+    beyond = np.isinf(table["low"])
     table["verdict"] = np.select(
         [table["cost"] == 0, np.isfinite(table["high"]), beyond], [FREE, WITHIN, BEYOND], default=UNCLEAR
     )

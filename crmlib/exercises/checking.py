@@ -40,7 +40,10 @@ _TOPICS = {
     "05": "rfm",
     "06": "clv",
     "15": "contracts",
+    "16": "budget",
     "17": "satisfaction",
+    "18": "rewards",
+    "19": "wallet",
 }
 
 
