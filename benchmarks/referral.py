@@ -56,7 +56,7 @@ def estimates(seed: int, *, customers: int, design: str, level: float = 0.95) ->
             row,
             "reproduction",
         )
-    mean, median = _cycle(truth.parameters.referral_days)
+    mean, median = referral.true_cycle(firm, days=DAYS)
     found = referral.cycle_time(base, days=DAYS, level=level).set_index("statistic")
     add("mean cycle time", mean, found.loc["mean"], "days")
     rows.append(("  mean of the cycles seen", mean, found.loc["mean", "seen"], np.nan, np.nan))
@@ -70,16 +70,6 @@ def estimates(seed: int, *, customers: int, design: str, level: float = 0.95) ->
     # the gamma distribution function cancels between the arms
     add("share caused by the reward", 1 - 1 / truth.parameters.reward_effect, returns.loc["caused_share"], "value")
     return pd.DataFrame(rows, columns=["estimate", "truth", "value", "low", "high"])
-
-
-def _cycle(mean_days: float) -> tuple[float, float]:
-    """Mean and median of a gamma cycle time of shape 2, of those within the window."""
-    from scipy.stats import gamma
-
-    law = gamma(2, scale=mean_days / 2)
-    within = law.cdf(DAYS)
-    mean = law.expect(lambda s: s, lb=0, ub=DAYS) / within
-    return float(mean), float(law.ppf(within / 2))
 
 
 def account(rows: pd.DataFrame) -> pd.DataFrame:

@@ -44,6 +44,7 @@ _TOPICS = {
     "17": "satisfaction",
     "18": "rewards",
     "19": "wallet",
+    "20": "referral",
 }
 
 

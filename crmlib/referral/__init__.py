@@ -17,12 +17,12 @@ Harris, T. E. (1963), The theory of branching processes, Springer.
 from crmlib.referral import conclusions
 from crmlib.referral.base import ReferralBase, referral_base
 from crmlib.referral.cycle import cycle_distribution, cycle_time
-from crmlib.referral.growth import generation_sizes, growth_curve, growth_multiplier, growth_rate
+from crmlib.referral.growth import generation_sizes, growth_curve, growth_multiplier, growth_rate, renewal
 from crmlib.referral.invitations import acceptance_rate, referrer_concentration
 from crmlib.referral.links import STATUSES, judged_referrals, referrer_histories
 from crmlib.referral.reproduction import reproduction_curve, reproduction_number
 from crmlib.referral.returns import programme_return
-from crmlib.referral.truth import NEEDED, referral_tables, referring_firm, true_worth
+from crmlib.referral.truth import NEEDED, against_truth, referral_tables, referring_firm, true_cycle, true_worth
 from crmlib.referral.worth import OUTCOMES, early_value, valued_customers, worth_difference
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "STATUSES",
     "ReferralBase",
     "acceptance_rate",
+    "against_truth",
     "conclusions",
     "cycle_distribution",
     "cycle_time",
@@ -46,8 +47,10 @@ __all__ = [
     "referrer_concentration",
     "referrer_histories",
     "referring_firm",
+    "renewal",
     "reproduction_curve",
     "reproduction_number",
+    "true_cycle",
     "true_worth",
     "valued_customers",
     "worth_difference",

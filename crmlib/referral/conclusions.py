@@ -175,21 +175,27 @@ def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float 
     return Finding("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level)
 
 
-def truth(
-    known: pd.DataFrame, worth: pd.DataFrame, *, reproduction: pd.Series, true_reproduction: float, currency: str
-) -> Finding:
-    """What the simulated firm knows: R, and how much of the difference referral causes."""
-    row = known[known["outcome"] == "margin"].iloc[0]
-    held = reproduction["low"] <= true_reproduction <= reproduction["high"]
-    share = row["caused"] / row["difference"] if row["difference"] else np.nan
-    matched = worth[worth["method"] == "matched"]["difference"].iloc[0]
+def truth(held: pd.DataFrame, known: pd.Series, *, currency: str) -> Finding:
+    """What the simulated firm knows: R, and how much of the difference in margin referral causes.
+
+    Parameters
+    ----------
+    held : pandas.DataFrame
+        The first of `against_truth`.
+    known : pandas.Series
+        The row of `true_worth` in margin.
+    """
+    rows = held.set_index("quantity")
+    number, margin = (rows.loc[name].astype(float).to_dict() for name in ("reproduction_number", "margin_difference"))
+    inside = number["low"] <= number["truth"] <= number["high"]
+    share = known["caused"] / known["difference"] if known["difference"] else np.nan
     sentence = (
-        f"On the simulated firm R is {true_reproduction:.3f}, which the interval {'holds' if held else 'misses'}; "
-        f"being referred causes {money(row['caused'], currency)} of the {money(row['difference'], currency)} by which "
-        f"the referred are worth more ({percent(share, 0)}), and matching still says {money(matched, currency)}: "
-        "the rest is whom customers know."
+        f"On the simulated firm R is {number['truth']:.3f}, which the interval {'holds' if inside else 'misses'}; "
+        f"being referred causes {money(known['caused'], currency)} of the {money(known['difference'], currency)} by which "
+        f"the referred are expected to be worth more ({percent(share, 0)}), while matching says "
+        f"{money(margin['estimate'], currency)}: the rest is whom customers know."
     )
-    return Finding("caused_margin_difference", row["caused"], currency, sentence)
+    return Finding("caused_margin_difference", known["caused"], currency, sentence)
 
 
 def _apart(row: pd.Series, currency: str) -> str:

@@ -149,13 +149,13 @@ def growth_curve(
     total = steps.sum()
     own = np.full(horizon + 1, float(seeds))
     own[horizon + 1 if seed_days is None else seed_days :] = 0.0
-    made = _renewal(own, steps)
+    made = renewal(own, steps)
     table = pd.DataFrame({"day": np.arange(horizon + 1), "seeds": own, "referred": made - own})
     table["cumulative"] = np.cumsum(made)
     if reproduction is not None:
         for name, value in zip(("low", "high"), reproduction, strict=True):
             scaled = steps * (value / total) if total else steps
-            table[name] = np.cumsum(_renewal(own, scaled))
+            table[name] = np.cumsum(renewal(own, scaled))
     return table
 
 
@@ -205,11 +205,33 @@ def _steps(base: ReferralBase, days: int) -> np.ndarray:
     return Counts.of(base, days, np.ones(len(base.customers), dtype=bool)).steps
 
 
-def _renewal(own: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """New customers of each day; those brought on the very day bring others the same day."""
+def renewal(own: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Array: new customers of each day, from those won by other means and what each brings by age.
+
+    Parameters
+    ----------
+    own : array, shape (days,)
+        Customers won each day by other means.
+    steps : array, shape (ages,)
+        Customers that each brings at each age in days, from 0; below 1 at age 0, as those brought on a day bring others
+        the same day.
+
+    Returns
+    -------
+    array, shape (days,)
+
+    Raises
+    ------
+    DataError
+
+    Examples
+    --------
+    >>> renewal(np.array([8.0, 0, 0, 0]), np.array([0.0, 0.5]))
+    array([8., 4., 2., 1.])
+    """
     if steps[0] >= 1:
         raise DataError("customers bring more than one each on the day they come: growth has no end within a day")
-    made = np.zeros_like(own)
+    made = np.zeros(len(own))
     for day in range(len(own)):
         back = min(day, len(steps) - 1)
         brought = steps[1 : back + 1] @ made[day - back : day][::-1] if back else 0.0

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmlib.errors import DataError, ParameterError
+from crmlib.referral.base import referral_base
+from crmlib.referral.cycle import cycle_time
+from crmlib.referral.reproduction import reproduction_number
+from crmlib.referral.worth import OUTCOMES, early_value, valued_customers, worth_difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,3 +99,72 @@ def true_worth(tables: Tables, *, days: int, quiet_days: int = 90) -> pd.DataFra
         with_, without, other = own[column].mean(), own[f"{column}_without"].mean(), others[column].mean()
         rows.append((outcome, with_, other, with_ - other, with_ - without, without - other))
     return pd.DataFrame(rows, columns=["outcome", "referred", "others", "difference", "caused", "attracted"])
+
+
+def true_cycle(tables: Tables, *, days: int) -> tuple[float, float]:
+    """Mean and median cycle time of a simulated firm, in days, of cycles that end within so many.
+
+    The cycle time is gamma with shape 2.
+    """
+    from scipy.stats import gamma
+
+    law = gamma(2, scale=tables.truth.parameters.referral_days / 2)
+    within = law.cdf(days)
+    # the mean of a gamma cut at the window is that of one with a shape larger by one, over the share within
+    mean = law.mean() * gamma(3, scale=tables.truth.parameters.referral_days / 2).cdf(days) / within
+    return float(mean), float(law.ppf(within / 2))
+
+
+def against_truth(
+    tables: Tables, *, days: int, first_days: int = 180, quiet_days: int = 90, level: float = 0.95
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Array: the estimates of a simulated firm beside its truth, and beside what a plain count says.
+
+    Parameters
+    ----------
+    tables : Tables
+        Of a simulated firm with referrals and without a programme.
+    days : int
+        Window of reproduction number and cycle time.
+    first_days, quiet_days : int
+        As in `early_value`.
+    level : float
+
+    Returns
+    -------
+    (table, worth)
+        table: quantity ("reproduction_number", "mean_cycle_days", then "margin_difference", "orders_difference",
+        "active_difference"), plain (all brought over all customers; mean of the cycles seen; difference as it is),
+        estimate (for the differences the matched one), low, high, truth (for the differences what being referred
+        causes). worth: `worth_difference` in margin.
+
+    Raises
+    ------
+    ParameterError, DataError
+    """
+    import pandas as pd
+
+    known = true_worth(tables, days=first_days, quiet_days=quiet_days).set_index("outcome")
+    base = referral_base(
+        tables["referrals"], tables["customers"], as_of=str(tables.as_of), columns=["channel", "region"]
+    )
+    value = early_value(
+        tables["orders"], tables["customers"], as_of=str(tables.as_of), days=first_days, quiet_days=quiet_days
+    )
+    valued = valued_customers(base, value)
+    number = reproduction_number(base, days=days, level=level).iloc[0]
+    mean = cycle_time(base, days=days, level=level).iloc[0]
+    rows = [
+        ("reproduction_number", number["crude"], number["reproduction"], number["low"], number["high"]),
+        ("mean_cycle_days", mean["seen"], mean["days"], mean["low"], mean["high"]),
+    ]
+    truth = [tables.truth.reproduction_number(days), true_cycle(tables, days=days)[0]]
+    differences = {name: worth_difference(valued, outcome=name, level=level) for name in OUTCOMES}
+    for outcome, table in differences.items():
+        ways = table.set_index("method")
+        matched = ways.loc["matched"]
+        plain = ways.loc["naive", "difference"]
+        rows.append((f"{outcome}_difference", plain, matched["difference"], matched["low"], matched["high"]))
+        truth.append(known.loc[outcome, "caused"])
+    columns = ["quantity", "plain", "estimate", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).assign(truth=truth), differences["margin"]
