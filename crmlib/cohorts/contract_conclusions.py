@@ -60,6 +60,11 @@ def answer(
     return Finding("point_of_retention", row["gain"], currency, sentence, row["gain_low"], row["gain_high"], level)
 
 
+def leaving(test: LogRank, cox: CoxRegression, check: pd.DataFrame) -> list[Finding]:
+    """Three findings on who leaves: `groups_differ`, `strongest_ratio`, `ratios_constant`."""
+    return [groups_differ(test), strongest_ratio(cox), ratios_constant(check)]
+
+
 def groups_differ(test: LogRank) -> Finding:
     """Whether leaving differs between groups, and where more left than expected."""
     ratio = test.groups["observed"] / test.groups["expected"].where(test.groups["expected"] > 0)

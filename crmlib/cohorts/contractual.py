@@ -155,7 +155,8 @@ def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, 
     Raises
     ------
     DataError
-        Fewer than two groups, or no event: nothing can be compared.
+        Fewer than two groups, no event, or groups never at risk together: nothing can be compared. A group that
+        is gone before the first event is in the table, not in the test.
     """
     import pandas as pd
     from statsmodels.duration.survfunc import survdiff
@@ -172,10 +173,6 @@ def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, 
         raise DataError(f"there is one group only{named}; a log-rank test compares two or more")
     if not status.any():
         raise DataError("nobody left, so groups cannot be compared; follow them for longer")
-    apart = None if strata is None else layers
-    statistic, p_value = survdiff(
-        time, status.astype(int), labels.to_numpy(), strata=apart, entry=None if entry is None else start
-    )
     rows = pd.DataFrame({"group": labels, "observed": status.astype(int), "expected": 0.0})
     for layer in np.unique(layers):
         inside = layers == layer
@@ -183,7 +180,17 @@ def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, 
     table = rows.groupby("group", sort=True).agg(
         customers=("observed", "size"), observed=("observed", "sum"), expected=("expected", "sum")
     )
-    return LogRank(float(statistic), labels.nunique() - 1, float(p_value), table.reset_index())
+    # a group that is gone before the first event says nothing
+    compared = labels.isin(table.index[table["expected"] > 0]).to_numpy()
+    apart = None if strata is None else layers[compared]
+    entered = None if entry is None else start[compared]
+    try:
+        statistic, p_value = survdiff(
+            time[compared], status[compared].astype(int), labels[compared].to_numpy(), strata=apart, entry=entered
+        )
+    except (np.linalg.LinAlgError, ValueError) as error:
+        raise DataError("the groups are never at risk together when somebody leaves; compare fewer of them") from error
+    return LogRank(float(statistic), labels[compared].nunique() - 1, float(p_value), table.reset_index())
 
 
 def labels_of(groups: Any, n: int) -> pd.Series:

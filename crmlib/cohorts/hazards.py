@@ -56,7 +56,8 @@ def cox_regression(
 
     The hazard of a customer with covariates x is h(t) exp(x b): a hazard ratio exp(b) says by what factor the
     rate of leaving differs at every tenure. It describes who leaves, not what would happen if a covariate
-    were changed.
+    were changed. The time it takes grows with the number of different durations: of very many customers take
+    whole months, not days.
 
     Parameters
     ----------
@@ -83,6 +84,8 @@ def cox_regression(
     """
     require_level(level)
     time, status, start = spells(durations, observed, entry)
+    if covariates.shape[1] == 0:
+        raise DataError("there is no covariate; give at least one column")
     if len(covariates) != len(time):
         raise DataError(f"covariates have {len(covariates)} rows, durations {len(time)}; give one of each a customer")
     at_risk = time > start
@@ -127,8 +130,6 @@ def design_of(covariates: pd.DataFrame) -> pd.DataFrame:
     """One column a term, named so that a reader knows what is set against what."""
     import pandas as pd
 
-    if covariates.shape[1] == 0:
-        raise DataError("there is no covariate; give at least one column")
     columns = {}
     for name, column in covariates.items():
         if column.isna().any():
@@ -178,7 +179,10 @@ def _fitted(model: Any) -> Any:
             raise ConvergenceError("the Cox regression has no unique maximum; take fewer covariates") from error
     with np.errstate(all="ignore"):
         gradient, errors = np.abs(model.score(fit.params)), fit.bse
-    if not (np.isfinite(fit.params).all() and np.isfinite(errors).all()) or (gradient * errors > 1e-3).any():
+    if (
+        not (np.isfinite(fit.params).all() and np.isfinite(errors).all() and (errors > 0).all())
+        or (gradient * errors > 1e-3).any()
+    ):
         raise ConvergenceError(
             "the Cox regression did not converge; a covariate may decide who leaves: take fewer of them"
         )
