@@ -32,7 +32,7 @@ def split(budget: pd.DataFrame, gain: pd.Series, *, currency: str, where: str, l
     moved = budget[budget["change"].abs() > _LEAST * gain["today"]].sort_values("change", ascending=False)
     names = zip(moved["channel"], moved["today"], moved["best"], strict=True)
     steps = [f"{name} from {money(today, currency, 0)} to {best:,.0f}" for name, today, best in names]
-    todo = f"move the weekly spend on {_joined(steps)}" if steps else "leave the split of the weekly spend as it is"
+    todo = f"move the weekly spend on {_listed(steps)}" if steps else "leave the split of the weekly spend as it is"
     ends = between(gain["low"], gain["high"], lambda amount: money(amount, currency, 0), level)
     amount = f"{money(abs(gain['gain']), currency, 0)} of margin a week{ends}"
     told = verdict(
@@ -197,7 +197,7 @@ def confounding(told: pd.Series, *, level: float = 0.95) -> Finding:
     )
 
 
-def _listed(names: pd.Series) -> str:
+def _listed(names: pd.Series | list[str]) -> str:
     shown = [str(name) for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
