@@ -25,6 +25,7 @@ from crmlib.attribution.events import journeys, journeys_until
 from crmlib.attribution.exploration import conversion_times, frequent_paths, path_lengths
 from crmlib.attribution.game import ordered_shapley
 from crmlib.attribution.hazard import touch_effects
+from crmlib.attribution.holdout import holdout_effect, reconciliation, regional_holdout_effect
 from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_rule, has_costs
 from crmlib.attribution.order import order_choice
 from crmlib.attribution.payback import channel_returns, payback_times
@@ -44,7 +45,7 @@ from crmlib.attribution.rules import (
     time_decay,
 )
 from crmlib.attribution.sample import CreditSample, credit_intervals, credit_sample
-from crmlib.attribution.truth import holdout_effect, misplaced_budget, rule_bias, true_acquisition_costs
+from crmlib.attribution.truth import misplaced_budget, rule_bias, true_acquisition_costs
 from crmlib.attribution.values import ChannelValues, channel_values
 from crmlib.attribution.weeks import spend_costs, spend_weeks
 
@@ -88,6 +89,8 @@ __all__ = [
     "person_period",
     "position_based",
     "ranking",
+    "reconciliation",
+    "regional_holdout_effect",
     "removal_effects",
     "response_curves",
     "retention_comparison",

@@ -1,4 +1,4 @@
-"""Credit against the truth: what a channel really added, known in a simulated firm or found by a hold-out."""
+"""Credit against the truth: what a channel really added, as a simulated firm knows it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmlib.attribution.money import customers_lost, priced
-from crmlib.errors import DataError
 from crmlib.intervals import require_level
 
 if TYPE_CHECKING:
@@ -110,60 +109,6 @@ def misplaced_budget(credits: pd.DataFrame, increments: pd.DataFrame, *, cut: fl
     table.insert(1, "misplaced_share", table["rule"].map(misplaced).fillna(0.0))
     table["lost_profit"] = worth * (table["customers_lost"] - lost[TRUTH])
     return table.sort_values("customers_lost", kind="stable", ignore_index=True)
-
-
-def holdout_effect(
-    with_channel: pd.Series, without_channel: pd.Series, *, journeys: int, level: float = 0.95
-) -> pd.Series:
-    """Array: customers that a channel adds, from an experiment in which it was held out at random.
-
-    Parameters
-    ----------
-    with_channel, without_channel : pandas.Series
-        Whether each prospect converted (0 or 1), in the group that the channel may reach and in the one
-        for which it was switched off; who is in which was drawn by lot.
-    journeys : int
-        Number of prospects to project to.
-    level : float
-
-    Returns
-    -------
-    pandas.Series
-        rate_with, rate_without, increment (difference times journeys), low, high (Newcombe's interval),
-        p_value (score test of no difference).
-
-    Raises
-    ------
-    DataError
-        An empty group.
-
-    References
-    ----------
-    Newcombe, R. G. (1998), Interval estimation for the difference between independent proportions,
-    Statistics in Medicine 17, 873-890, method 10.
-    """
-    import pandas as pd
-    from statsmodels.stats.proportion import confint_proportions_2indep
-    from statsmodels.stats.proportion import test_proportions_2indep as score_test
-
-    require_level(level)
-    won, lost = float(with_channel.sum()), float(without_channel.sum())
-    n, m = len(with_channel), len(without_channel)
-    if not n or not m:
-        raise DataError("one of the two groups is empty; hold out between none and all of the prospects")
-    low, high = confint_proportions_2indep(won, n, lost, m, method="newcomb", compare="diff", alpha=1 - level)
-    alike = won + lost in (0, n + m)
-    p = 1.0 if alike else float(score_test(won, n, lost, m, method="score", compare="diff").pvalue)
-    return pd.Series(
-        {
-            "rate_with": won / n,
-            "rate_without": lost / m,
-            "increment": journeys * (won / n - lost / m),
-            "low": journeys * low,
-            "high": journeys * high,
-            "p_value": p,
-        }
-    )
 
 
 def _by_channel(table: pd.DataFrame, column: str) -> dict[str, float]:

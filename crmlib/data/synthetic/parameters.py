@@ -25,6 +25,7 @@ _STREAMS = (
     *("prospects", "touches", "traits", "serving_traits", "regions", "orders", "baskets"),
     *("accounts", "season", "rise", "programme", "lapse"),
     *("referrals", "referred_orders", "invitations"),
+    "holdouts",
 )
 
 

@@ -273,6 +273,17 @@ class Truth:
 
         return counterfactuals.channel_increments(self)
 
+    def channel_holdout(
+        self, channel: str, *, share: float = 0.5, regions: int = 0, rng: np.random.Generator | None = None
+    ) -> pd.DataFrame:
+        """Prospects of an experiment in which a channel is held out by lot, one by one or by whole regions.
+
+        See `crmlib.data.synthetic.holdouts.channel_holdout`.
+        """
+        from crmlib.data.synthetic import holdouts
+
+        return holdouts.channel_holdout(self, channel, share=share, regions=regions, rng=rng)
+
     def added_customers(self) -> pd.DataFrame:
         """Customers whom each channel adds: channel, customer_id, the rows behind `channel_increments`.
 
