@@ -21,7 +21,7 @@ from crmlib.referral.growth import generation_sizes, growth_curve, growth_multip
 from crmlib.referral.invitations import acceptance_rate, referrer_concentration
 from crmlib.referral.links import STATUSES, judged_referrals, referrer_histories
 from crmlib.referral.reproduction import reproduction_curve, reproduction_number
-from crmlib.referral.returns import programme_return
+from crmlib.referral.returns import anyway_sweep, net_by_reward, programme_return
 from crmlib.referral.truth import NEEDED, against_truth, referral_tables, referring_firm, true_cycle, true_worth
 from crmlib.referral.worth import OUTCOMES, early_value, valued_customers, worth_difference
 
@@ -32,6 +32,7 @@ __all__ = [
     "ReferralBase",
     "acceptance_rate",
     "against_truth",
+    "anyway_sweep",
     "conclusions",
     "cycle_distribution",
     "cycle_time",
@@ -41,6 +42,7 @@ __all__ = [
     "growth_multiplier",
     "growth_rate",
     "judged_referrals",
+    "net_by_reward",
     "programme_return",
     "referral_base",
     "referral_tables",

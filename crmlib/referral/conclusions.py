@@ -81,6 +81,11 @@ def youth(reproduction: pd.Series, *, days: int) -> Finding:
     return Finding("crude_reproduction", crude, "customers", sentence)
 
 
+def growth(reproduction: pd.Series, *, days: int, level: float) -> list[Finding]:
+    """What one customer becomes, and what counting the young as if they were done costs."""
+    return [multiplier(reproduction, level=level), youth(reproduction, days=days)]
+
+
 def cycle(table: pd.DataFrame, *, level: float) -> Finding:
     """How long a cycle takes, and what those seen would say."""
     mean, median = table.iloc[0], table.iloc[1]
@@ -143,6 +148,20 @@ def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) ->
     return Finding(key, row["difference"], "share", sentence, row["low"], row["high"], level)
 
 
+def worth(
+    compared: dict[str, pd.DataFrame], *, days: int, quiet_days: int, currency: str, level: float
+) -> list[Finding]:
+    """What is left of the differences in margin and in activity among customers alike.
+
+    Parameters
+    ----------
+    compared : dict
+        `worth_difference` by outcome.
+    """
+    margin = attributes(compared["margin"], currency=currency, level=level)
+    return [margin, staying(compared["active"], days=days, quiet_days=quiet_days, level=level)]
+
+
 def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float | None, level: float) -> Finding:
     """What a reward may cost, and whether the one paid pays.
 
@@ -191,8 +210,8 @@ def truth(held: pd.DataFrame, known: pd.Series, *, currency: str) -> Finding:
     share = known["caused"] / known["difference"] if known["difference"] else np.nan
     sentence = (
         f"On the simulated firm R is {number['truth']:.3f}, which the interval {'holds' if inside else 'misses'}; "
-        f"being referred causes {money(known['caused'], currency)} of the {money(known['difference'], currency)} by which "
-        f"the referred are expected to be worth more ({percent(share, 0)}), while matching says "
+        f"being referred causes {money(known['caused'], currency)} of the {money(known['difference'], currency)} by "
+        f"which the referred are expected to be worth more ({percent(share, 0)}), while matching says "
         f"{money(margin['estimate'], currency)}: the rest is whom customers know."
     )
     return Finding("caused_margin_difference", known["caused"], currency, sentence)

@@ -9,6 +9,7 @@ an assumption.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,6 +110,60 @@ def programme_return(
         error = float(np.sqrt(np.sum(influence**2)))
         rows.append((name, float(value), error, value - reach * error, value + reach * error))
     return pd.DataFrame(rows, columns=["quantity", "value", "standard_error", "low", "high"])
+
+
+def net_by_reward(returns: pd.DataFrame, *, points: int = 60) -> pd.DataFrame:
+    """Array: what the programme earns by the reward, and what it would earn if every customer brought were caused.
+
+    Parameters
+    ----------
+    returns : pandas.DataFrame
+        `programme_return`, at whatever reward.
+    points : int
+        Rewards from 0 to a fifth above the margin of a customer brought.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a reward
+        reward, net, net_if_all: per customer with the offer.
+    """
+    import pandas as pd
+
+    value = returns.set_index("quantity")["value"].astype(float).to_dict()
+    rewards = np.linspace(0, 1.2 * abs(value["margin"]), points)
+    net, whole = (
+        gain - rewards * value["brought"] for gain in (value["caused_margin"], value["margin"] * value["brought"])
+    )
+    return pd.DataFrame({"reward": rewards, "net": net, "net_if_all": whole})
+
+
+def anyway_sweep(
+    base: ReferralBase, valued: pd.DataFrame, *, days: int, shares: Sequence[float], level: float = 0.95
+) -> pd.DataFrame:
+    """Array: the reward that pays by the share of customers who are believed to have come anyway.
+
+    Parameters
+    ----------
+    base, valued, days, level
+        As in `programme_return`.
+    shares : sequence of float
+        Beliefs, each 0 to 1.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a belief
+        anyway_share, break_even_reward, low, high.
+    """
+    import pandas as pd
+
+    rows = []
+    for share in shares:
+        found = programme_return(base, valued, reward=0.0, days=days, anyway_share=share, level=level)
+        most = found.set_index("quantity").loc["break_even_reward"]
+        rows.append(
+            {"anyway_share": share, "break_even_reward": most["value"], "low": most["low"], "high": most["high"]}
+        )
+    return pd.DataFrame(rows)
 
 
 def _arms(base: ReferralBase, arm: str | None, offered: str, held_out: str) -> tuple[np.ndarray, np.ndarray | None]:
