@@ -42,13 +42,15 @@ def wrap(frame: Any, columns: Sequence[str], *, table: str) -> nw.DataFrame[Any]
     MissingColumnsError
         A column is not there.
     DataError
-        The object is no frame at all.
+        The object is no frame at all, or has two columns of one name.
     """
     try:
         view = nw.from_native(frame)
     except TypeError as error:
         kind = type(frame).__name__
         raise DataError(f"{table} must be a data frame (pandas, Polars, DuckDB or Spark), not {kind}") from error
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"{table} has two columns of one name; drop or rename one") from error
     present = view.collect_schema().names()
     missing = [name for name in columns if name not in present]
     if missing:

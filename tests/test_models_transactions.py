@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy import integrate, stats
 from scipy.special import betaln, gammaln, hyp2f1
@@ -439,10 +440,49 @@ def test_too_little_to_estimate_from(model):
         model([0] * 50, [0] * 50, [10] * 50)
     with pytest.raises(DataError, match="1 customers for 4 parameters"):
         model([3], [5], [10])
-    with pytest.raises(DataError, match="no customer bought again"):
+    with pytest.raises(DataError, match="no customers are given"):
         model([], [], [])
     with pytest.raises(DataError, match="lengths differ: frequency \\(2,\\)"):
         model([0, 1], [0, 1, 2], [5, 5, 5])
+
+
+@every
+def test_what_is_no_number_is_named(model):
+    x, last, age = (pd.Series(values, dtype=float) for values in GOOD)
+    with pytest.raises(DataError, match="frequency is not all numbers"):
+        model(["a"] * len(x), last, age)
+    with pytest.raises(DataError, match=r"recency is not all numbers \(datetime64"):
+        model(x, pd.to_datetime(["2026-01-01"] * len(x)), age)
+    with pytest.raises(DataError, match=r"age is not all numbers \(timedelta64"):
+        model(x, last, pd.to_timedelta(age, unit="D"))
+    with pytest.raises(DataError, match=r"age is not all numbers \(complex128"):
+        model(x, last, age.to_numpy() * 1j)
+    with pytest.raises(DataError, match="weights is not all numbers"):
+        model(x, last, age, weights=["a"] * len(x))
+    with pytest.raises(DataError, match="frequency is not given"):
+        model(None, last, age)
+    with pytest.raises(DataError, match="frequency, recency and age must be one-dimensional"):
+        model(x.to_frame(), last.to_frame(), age.to_frame())
+    with pytest.raises(DataError, match="frequency is missing or infinite for 1 of 6"):
+        model(x.astype("Int64").where(x.index != 2), last, age)
+
+
+@every
+def test_any_column_of_numbers_will_do_whatever_its_kind_and_index(model):
+    """Objects, nullable and Polars columns, and a shuffled index, say the same as arrays: by position."""
+    x, last, age = (np.array(values, dtype=float) for values in GOOD)
+    plain = model(x, last, age).histories
+    forms = [
+        lambda values: pd.Series(values, index=[7, 7, 3, 2, 1, 0]),
+        lambda values: values.astype(object),
+        lambda values: pd.Series(values).astype("Float64"),
+        pl.Series,
+        list,
+    ]
+    for form in forms:
+        other = model(*(form(values) for values in (x, last, age))).histories
+        for name in ("x", "recency", "age"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(plain, name))
 
 
 @every

@@ -136,12 +136,14 @@ def test_conditional_expectation_is_the_posterior_mean():
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
-        (([],), DataError, "no customer bought"),
+        (([],), DataError, r"counts have shape \(0,\)"),
+        ((["a"],), DataError, "counts is not all numbers"),
+        (([1, 2], "a"), DataError, "exposure is not all numbers"),
         (([0, 0],), DataError, "no customer bought"),
         (([1.5, 2],), DataError, "whole numbers"),
         (([-1, 2],), DataError, "whole numbers"),
         (([np.nan, 2],), DataError, "whole numbers"),
-        (([[1, 2]],), DataError, "whole numbers"),
+        (([[1, 2]],), DataError, r"counts have shape \(1, 2\)"),
         (([1, 2], [0, 1]), DataError, "exposure must be finite and above 0"),
         (([1, 2], [1, 2, 3]), DataError, "differ in length"),
         (([2],), ConvergenceError, "no more than by chance"),

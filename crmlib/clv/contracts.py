@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crmlib.columns import column_names, number_table, numbers, require_unique
 from crmlib.errors import DataError, ParameterError
-from crmlib.frames import to_pandas, wrap
 from crmlib.models.renewals import discounts
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def cohort_holdout(customers: ArrayLike, *, fitted: int) -> pd.DataFrame:
     """
     import pandas as pd
 
-    n = np.asarray(customers, dtype=float)
+    n = numbers(customers, "customers")
     if n.ndim != 1 or not np.all(np.isfinite(n)) or np.any(np.diff(n) > 0) or np.any(n < 0) or np.any(n % 1):
         raise DataError("customers must be whole numbers that do not rise: who is there after 0, 1, 2… renewals")
     if isinstance(fitted, bool) or fitted != int(fitted) or not 0 <= fitted < len(n) - 1:
@@ -152,10 +151,8 @@ def _read(history: Any, payment: Any) -> tuple[Floats, Floats, Any]:
         raise ParameterError(
             f"spend is {payment!r}; of a contract give the payment of a period, above 0, or the name of its column"
         )
-    wrap(history, ("renewals",), table="history")
-    view = nw.from_native(history).collect_schema().names()
-    wanted = ["renewals", *([payment] if named else []), *(["customer_id"] if "customer_id" in view else [])]
-    table = to_pandas(wrap(history, list(dict.fromkeys(wanted)), table="history").to_native())
+    ids = ["customer_id"] if "customer_id" in column_names(history, table="history") else []
+    table = number_table(history, ["renewals", *([payment] if named else [])], table="history", others=ids)
     if table.empty:
         raise DataError("history has no customers; there is nothing to value")
     n = table["renewals"].to_numpy(dtype=float)
@@ -164,4 +161,6 @@ def _read(history: Any, payment: Any) -> tuple[Floats, Floats, Any]:
     payments = table[payment].to_numpy(dtype=float) if named else np.full(len(n), float(payment))
     if not (np.all(np.isfinite(payments)) and np.all(payments >= 0)):
         raise DataError(f"{payment} must be payments of a period: finite and at least 0 for every customer")
-    return n, payments, table["customer_id"] if "customer_id" in view else None
+    if ids:
+        require_unique(table["customer_id"], table="history")
+    return n, payments, table["customer_id"] if ids else None

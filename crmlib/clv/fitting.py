@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from crmlib.columns import column_names, number_table, require_unique
 from crmlib.errors import ParameterError
-from crmlib.frames import to_pandas, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,9 +75,10 @@ def customer_models(history: Any, models: Sequence[str] = ("BG/NBD",)) -> Custom
     if unknown := [name for name in models if name not in kinds]:
         raise ParameterError(f"model {unknown[0]!r} is unknown; use one of {', '.join(NAMES)}")
     columns = ("frequency", "recency", "age", "monetary_value")
-    wrap(history, columns, table="history")
-    table = to_pandas(history)
+    names = column_names(history, table="history")
+    table = number_table(history, columns, table="history", others=names)[names]
     if "customer_id" in table:  # lazy frames carry no row order
+        require_unique(table["customer_id"], table="history")
         table = table.sort_values("customer_id", kind="stable")
     kept = table[~((table["frequency"] > 0) & (table["monetary_value"] <= 0))].reset_index(drop=True)
     past = [kept[name] for name in columns[:3]]

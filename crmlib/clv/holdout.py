@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crmlib.columns import column_names, number_table
 from crmlib.errors import DataError
-from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import holm, require_level
 from crmlib.models import ContractResults
 
@@ -38,7 +38,7 @@ def holdout_table(results: TransactionResults | ContractResults, holdout: Any) -
     made = table["holdout_frequency"].to_numpy(dtype=float)
     if not (np.all(np.isfinite(made)) and np.all(made >= 0) and np.all(made == np.floor(made))):
         raise DataError("the hold-out's numbers of purchases must be whole and at least 0; count days, not money")
-    if not (table["holdout_time"] > 0).all():
+    if not ((table["holdout_time"] > 0) & np.isfinite(table["holdout_time"])).all():
         raise DataError("the hold-out has no length for some customers; `until` must lie after `as_of`")
     if isinstance(results, ContractResults) and (table["holdout_frequency"] > table["holdout_time"]).any():
         raise DataError("holdout_renewals lie beyond holdout_periods; one renewal comes up a period")
@@ -127,14 +127,17 @@ def correlation(a: ArrayLike, b: ArrayLike) -> float:
 def _read(results: Any, holdout: Any) -> pd.DataFrame:
     if not isinstance(results, ContractResults):
         covariates = tuple(dict.fromkeys((*results.model.rate_names, *results.model.dropout_names)))
-        return to_pandas(wrap(holdout, (*_COLUMNS, *covariates), table="holdout").to_native())
-    import narwhals.stable.v2 as nw
-
-    wrap(holdout, tuple(_CONTRACTS), table="holdout")
-    several = "customers" in nw.from_native(holdout).collect_schema().names()
-    table = to_pandas(wrap(holdout, (*_CONTRACTS, *(["customers"] * several)), table="holdout").to_native())
+        return number_table(holdout, (*_COLUMNS, *covariates), table="holdout")
+    several = "customers" in column_names(holdout, table="holdout")
+    table = number_table(holdout, (*_CONTRACTS, *(["customers"] * several)), table="holdout")
     if several:
-        table = table.loc[table.index.repeat(table["customers"].to_numpy(dtype=int))].reset_index(drop=True)
+        each = table["customers"].to_numpy()
+        if not (np.all(np.isfinite(each)) and np.all(each >= 0) and np.all(each == np.floor(each))):
+            raise DataError("customers must be whole numbers of at least 0: how many each row stands for")
+        table = table.loc[table.index.repeat(each.astype(int))].reset_index(drop=True)
+    counts = table[["renewals", "holdout_periods"]].to_numpy()
+    if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and np.all(counts == np.floor(counts))):
+        raise DataError("renewals and holdout_periods must be whole numbers of at least 0 for every customer")
     return table.rename(columns=_CONTRACTS)
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmlib.clv.value import continuous_rate, customer_lifetime_value
+from crmlib.columns import number_table
 from crmlib.errors import DataError, ParameterError
 from crmlib.findings import percent
-from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import require_level
+from crmlib.models.gamma_gamma import spending
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,8 +101,9 @@ def order_value_by_frequency(history: Any, *, groups: int = 6, level: float = 0.
     require_level(level)
     if groups < 2:
         raise ParameterError(f"groups is {groups}; give at least 2")
-    table = to_pandas(wrap(history, ("frequency", "monetary_value"), table="history").to_native())
+    table = number_table(history, ("frequency", "monetary_value"), table="history")
     table = table[table["frequency"] > 0]
+    spending(table["frequency"], table["monetary_value"])
     if table.empty:
         raise DataError("no customer bought again, so there is no order value to compare; take a longer period")
     number = table["frequency"].astype(int).clip(upper=groups)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crmlib.clv.holdout import compared
+from crmlib.columns import number_table
 from crmlib.errors import DataError
-from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import require_level
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ def spend_evaluation(spend: GammaGammaResults, holdout: Any, *, level: float = 0
         Nobody bought in the hold-out, or nobody before.
     """
     require_level(level)
-    table = to_pandas(wrap(holdout, _COLUMNS, table="holdout").to_native())
+    table = number_table(holdout, _COLUMNS, table="holdout")
+    made = table["holdout_frequency"]
+    if not (np.isfinite(made).all() and (made >= 0).all() and (made % 1 == 0).all()):
+        raise DataError("the hold-out's numbers of purchases must be whole and at least 0; count days, not money")
     table = table[table["holdout_frequency"] > 0]
     known = (table["frequency"] > 0) & (table["monetary_value"] > 0)
     if not len(table) or not known.any():
@@ -57,6 +60,8 @@ def spend_evaluation(spend: GammaGammaResults, holdout: Any, *, level: float = 0
     x, z = table["frequency"].where(known, 0).to_numpy(float), table["monetary_value"].where(known, 0.0).to_numpy(float)
     orders = table["holdout_frequency"].to_numpy(int)
     seen = table["holdout_amount"].to_numpy(float) / orders
+    if not np.isfinite(seen).all():
+        raise DataError("holdout_amount is missing or infinite for customers who bought; repair or drop them")
     model = spend.model
     every = float((model.weights * model.x) @ model.z / (model.weights @ model.x))
     rules = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
+from crmlib.columns import column_names, require_orders
 from crmlib.errors import DataError, ParameterError
 from crmlib.frames import as_date, day_number, period_number, to_pandas, wrap
 from crmlib.models import BetaGeoBetaBinomialResults, ContractResults
@@ -103,9 +104,9 @@ def _counted(
     """Customers by first period, and repeat purchases by period: number, n; and the last period that has ended."""
     instant, number = nw.col("ordered_at"), nw.col("number")
     needed = ["customer_id", "ordered_at"]
-    wrap(orders, needed, table="orders")
-    priced = "amount" in nw.from_native(orders).collect_schema().names()
+    priced = "amount" in column_names(orders, table="orders")
     kept = wrap(orders, [*needed, "amount"] if priced else needed, table="orders")
+    require_orders(kept)
     kept = kept.filter(~nw.col("customer_id").is_null(), ~instant.is_null())
     # read ahead, also of a lazy frame: a small aggregate
     latest = to_pandas(kept.select(last=instant.max()).to_native())["last"].iloc[0] if until is None else until
@@ -113,7 +114,7 @@ def _counted(
         latest = datetime.date(1970, 1, 1)
     last = _ended(latest, period)
     if priced:
-        kept = kept.filter(~(nw.col("amount") < 0).fill_null(False))
+        kept = kept.filter(~(nw.col("amount").cast(nw.Float64) < 0).fill_null(False))
     if acquired_until is not None:
         day = day_number(instant)
         kept = kept.with_columns(begun=day.min().over("customer_id")).filter(

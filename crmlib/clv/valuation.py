@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crmlib.columns import column_names, number_table, require_unique
 from crmlib.errors import DataError, ParameterError
-from crmlib.frames import to_pandas, wrap
 from crmlib.likelihood import Rows, distinct_rows
 from crmlib.models.gamma_gamma import spending
 from crmlib.models.histories import Histories, checked_histories
@@ -82,12 +82,11 @@ class Valuation:
 
     def _read(self, history: Any) -> None:
         model = self.purchases.model
-        view = set(_columns(history))
+        ids = ["customer_id"] if "customer_id" in column_names(history, table="history") else []
         covariates = (*model.rate_names, *model.dropout_names)
-        wanted = ["frequency", "recency", "age", *dict.fromkeys(covariates)]
+        wanted = ["frequency", "recency", "age", *covariates]
         wanted += ["monetary_value"] if self.modelled else [self.spend] * isinstance(self.spend, str)
-        wanted += ["customer_id"] if "customer_id" in view else []
-        table = to_pandas(wrap(history, list(dict.fromkeys(wanted)), table="history").to_native())
+        table = number_table(history, wanted, table="history", others=ids)
         if table.empty:
             raise DataError("history has no customers; there is nothing to value")
         x, recency, age = (table[name].to_numpy(dtype=float) for name in ("frequency", "recency", "age"))
@@ -105,7 +104,9 @@ class Valuation:
             self.z = table[self.spend].to_numpy(dtype=float)
             if not (np.isfinite(self.z).all() and (self.z >= 0).all()):
                 raise DataError(f"{self.spend} must be values of an order: finite and at least 0 for every customer")
-        self.customer_id = table["customer_id"] if "customer_id" in view else None
+        self.customer_id = table["customer_id"] if ids else None
+        if ids:
+            require_unique(table["customer_id"], table="history")
         self.customers = len(self.x)
 
     @property
@@ -178,12 +179,3 @@ class Valuation:
         rows = Rows((), np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
         covariates = self.rate_values[part], self.dropout_values[part]
         return Histories(self.x[part], self.recency[part], self.age[part], *covariates, rows)
-
-
-def _columns(history: Any) -> list[str]:
-    import narwhals.stable.v2 as nw
-
-    try:
-        return list(nw.from_native(history).collect_schema().names())
-    except TypeError as error:
-        raise DataError(f"history must be a data frame, not {type(history).__name__}") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -87,7 +88,7 @@ def checked_weights(weights: ArrayLike | None, n: int) -> Floats:
     """
     if weights is None:
         return np.ones(n)
-    each = np.asarray(weights, dtype=float)
+    each = numbers(weights, "weights")
     if each.shape != (n,):
         raise DataError(f"weights have shape {each.shape}, the data {n} rows; give one weight a row")
     if not (np.all(np.isfinite(each)) and np.all(each >= 0)):

@@ -31,6 +31,9 @@ from crmlib.models.transactions import Discounted, TransactionModel
 
 Floats = NDArray[np.float64]
 
+#: Opportunities at most: each is a term of the likelihood.
+_MOST = 100_000
+
 
 class BetaGeoBetaBinomial(TransactionModel):
     """BG/BB model of purchases at discrete opportunities, by maximum likelihood.
@@ -63,6 +66,8 @@ class BetaGeoBetaBinomial(TransactionModel):
         given = opportunity_histories(frequency, recency, age, weights=weights)
         self._take(given, given.rows.weights)
         x, n = self.histories.x, self.histories.age
+        if not len(x):
+            raise DataError("no customers are given; check what was filtered, and as_of")
         if not self.weights @ x > 0:
             raise DataError("nobody bought at any opportunity, so nothing can be estimated; take more opportunities")
         if not self.weights @ (n - x) > 0:
@@ -224,6 +229,8 @@ def opportunity_histories(frequency: ArrayLike, recency: ArrayLike, age: ArrayLi
     for name, values in (("recency", given.recency), ("age", given.age)):
         if np.any(values != np.floor(values)):
             raise DataError(f"{name} is not whole; it counts opportunities, such as years or campaigns")
+    if np.any(given.age > _MOST):
+        raise DataError(f"age is up to {given.age.max():.3g} opportunities; count periods, up to {_MOST:,}")
     if np.any(given.x > given.recency):
         raise DataError("frequency lies beyond recency; one purchase at an opportunity counts at most")
     return given

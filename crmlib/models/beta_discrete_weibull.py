@@ -23,6 +23,9 @@ from crmlib.models.counts import digamma_rise, log_rising
 
 Floats = NDArray[np.float64]
 
+#: Beyond so many renewals survival is taken from the beta functions as they are.
+_MANY = 1e4
+
 
 class BetaDiscreteWeibull(ContractModel):
     """Beta-discrete-Weibull model of renewals; parameters alpha, beta, c. See `ContractModel` for what it takes."""
@@ -45,9 +48,11 @@ def beta_survival(alpha: float, beta: float, time: Floats) -> tuple[Floats, dict
     -------
     (value, derivatives by log alpha and log beta, derivative by time)
     """
-    from scipy.special import digamma
+    from scipy.special import betaln, digamma
 
     value = log_rising(beta, time) - log_rising(alpha + beta, time)
+    # over many renewals the two are huge and their difference is lost
+    value = np.where(time > _MANY, betaln(alpha, beta + time) - betaln(alpha, beta), value)
     both = digamma_rise(alpha + beta, time)
     slopes = {"alpha": -alpha * both, "beta": beta * (digamma_rise(beta, time) - both)}
     return value, slopes, digamma(beta + time) - digamma(alpha + beta + time)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError
 from crmlib.likelihood import LikelihoodModel, distinct_rows
 
@@ -42,12 +43,9 @@ class ContractModel(LikelihoodModel):
     """
 
     def __init__(self, periods: ArrayLike, left: ArrayLike, *, weights: ArrayLike | None = None) -> None:
-        t, gone = np.atleast_1d(np.asarray(periods, dtype=float)), np.atleast_1d(np.asarray(left))
+        t, gone = numbers(periods, "periods"), _flags(left)
         if t.shape != gone.shape or t.ndim != 1:
             raise DataError(f"periods have shape {t.shape}, left {gone.shape}; give one of each a customer")
-        if not set(np.unique(gone).tolist()) <= {0, 1}:
-            raise DataError("left must be true or false for every customer")
-        gone = gone.astype(float)
         if not (np.all(np.isfinite(t)) and np.all(t == np.floor(t)) and np.all(t >= gone)):
             raise DataError("periods must be whole: renewals made, at least 0, or at which one left, at least 1")
         rows = distinct_rows(t, gone, weights=weights)
@@ -78,7 +76,7 @@ class ContractModel(LikelihoodModel):
         beta     1.296
         dtype: float64
         """
-        n = np.asarray(customers, dtype=float)
+        n = numbers(customers, "customers")
         if n.ndim != 1 or len(n) < 2 or not np.all(np.isfinite(n)) or np.any(np.diff(n) > 0) or np.any(n < 0):
             raise DataError(
                 "customers must be at least two numbers that do not rise: who is there after 0, 1, 2… renewals"
@@ -96,8 +94,9 @@ class ContractModel(LikelihoodModel):
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.expm1(before - now)  # odds of leaving at t against staying
             value = np.where(self.left, now + np.log(step), now)
+            odds = 1 / np.where(self.left, step, 1.0)
         for name in self.names:
-            change = (earlier[name] - slopes[name]) * (1 + 1 / np.where(self.left, step, 1.0))
+            change = (earlier[name] - slopes[name]) * (1 + odds)
             slopes[name] = slopes[name] + np.where(self.left, change, 0.0)
         return value, slopes
 
@@ -112,3 +111,19 @@ class ContractModel(LikelihoodModel):
         from crmlib.models.renewals import ContractResults
 
         return ContractResults(self, free, information)
+
+
+def _flags(left: Any) -> Floats:
+    """Whether each customer left, as 0 and 1.
+
+    Raises
+    ------
+    DataError
+    """
+    try:
+        gone = numbers(left, "left")
+    except DataError as error:
+        raise DataError("left must be true or false for every customer") from error
+    if not np.all((gone == 0) | (gone == 1)):
+        raise DataError("left must be true or false for every customer")
+    return gone

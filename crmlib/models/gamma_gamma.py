@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import require_level
 from crmlib.likelihood import LikelihoodModel, LikelihoodResults, distinct_rows
@@ -191,11 +192,13 @@ def spending(frequency: ArrayLike, monetary_value: ArrayLike) -> tuple[Floats, F
     ------
     DataError
     """
-    x, z = (np.atleast_1d(np.asarray(values, dtype=float)) for values in (frequency, monetary_value))
+    x, z = numbers(frequency, "frequency"), numbers(monetary_value, "monetary_value")
     try:
         x, z = np.broadcast_arrays(x, z)
     except ValueError as error:
         raise DataError("frequency and monetary_value differ in length; give one of each a customer") from error
+    if x.ndim != 1:
+        raise DataError(f"frequency and monetary_value have shape {x.shape}; give one of each a customer")
     if not (np.all(np.isfinite(x)) and np.all(x >= 0) and np.all(x == np.floor(x))):
         raise DataError("frequency must be whole numbers of at least 0: the orders that monetary_value is the mean of")
     wrong = (x > 0) & ~(np.isfinite(z) & (z > 0))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError
 from crmlib.likelihood import Rows, distinct_rows
 
@@ -68,7 +69,7 @@ def checked_histories(frequency: ArrayLike, recency: ArrayLike, age: ArrayLike) 
     DataError
     """
     given = {"frequency": frequency, "recency": recency, "age": age}
-    arrays = {name: np.atleast_1d(np.asarray(values, dtype=float)) for name, values in given.items()}
+    arrays = {name: numbers(values, name) for name, values in given.items()}
     try:
         x, last, end = np.broadcast_arrays(*arrays.values())
     except ValueError as error:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import ConvergenceError, DataError, ParameterError
 from crmlib.intervals import require_level
 from crmlib.likelihood import LikelihoodModel
@@ -58,13 +59,15 @@ class NBD:
     """
 
     def __init__(self, counts: ArrayLike, exposure: ArrayLike = 1.0, *, weights: ArrayLike | None = None) -> None:
-        x = np.atleast_1d(np.asarray(counts, dtype=float))
+        x = numbers(counts, "counts")
+        if x.ndim != 1 or not len(x):
+            raise DataError(f"counts have shape {x.shape}; give one number of each customer at risk, at least one")
+        lengths, customers = numbers(exposure, "exposure"), numbers(1.0 if weights is None else weights, "weights")
         try:
-            time = np.broadcast_to(np.asarray(exposure, dtype=float), x.shape)
-            each = np.broadcast_to(np.asarray(1.0 if weights is None else weights, dtype=float), x.shape)
+            time, each = np.broadcast_to(lengths, x.shape), np.broadcast_to(customers, x.shape)
         except ValueError as error:
             raise DataError("counts, exposure and weights differ in length; give one of each a customer") from error
-        if x.ndim != 1 or not (np.all(np.isfinite(x)) and np.all(x >= 0) and np.all(x == np.floor(x))):
+        if not (np.all(np.isfinite(x)) and np.all(x >= 0) and np.all(x == np.floor(x))):
             raise DataError("purchase counts must be whole numbers of at least 0; count order days, not money")
         if not (np.all(np.isfinite(time)) and np.all(time > 0)):
             raise DataError("exposure must be finite and above 0; leave out customers who were not observed")
@@ -113,7 +116,7 @@ class NBD:
                 "so rates cannot be told apart; take a longer window or more customers"
             )
         first = rate**2 * (self.weights @ self.exposure**2) / excess
-        fit = _Likelihood(self, first, first / rate).fit()
+        fit = _Likelihood(self, float(first), float(first / rate)).fit()
         if not np.all(np.linalg.eigvalsh(fit.information) > 0):
             raise ConvergenceError("the NBD fit did not converge; take a longer window or more customers")
         r, alpha = fit.params

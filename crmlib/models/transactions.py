@@ -90,6 +90,8 @@ class TransactionModel(LikelihoodModel):
         self.rate_names = covariate_names(rate_covariates, given.rate.shape[1])
         self.dropout_names = covariate_names(dropout_covariates, given.dropout.shape[1])
         self._take(given, given.rows.weights)
+        if not len(self.weights):
+            raise DataError("no customers are given; check what was filtered, and as_of")
         if not self.weights @ self.histories.x > 0:
             raise DataError("no customer bought again, so neither rate nor drop-out shows; take a longer period")
         if self.nobs <= len(self.param_names):

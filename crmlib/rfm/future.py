@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import number_table
 from crmlib.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -47,12 +48,12 @@ class FutureSpend:
         return pd.concat([self.purchases.params, self.spend.params])
 
 
-def future_spend(history: pd.DataFrame) -> FutureSpend:
+def future_spend(history: Any) -> FutureSpend:
     """Array: BG/NBD and gamma-gamma models of these customers' future.
 
     Parameters
     ----------
-    history : pandas.DataFrame
+    history : any frame
         frequency, recency, age, monetary_value, as `purchase_history` gives them. Customers whose mean order is not
         above 0 (returns) count as buyers, but not in the spend model.
 
@@ -67,7 +68,9 @@ def future_spend(history: pd.DataFrame) -> FutureSpend:
     """
     from crmlib.models import BetaGeoNBD, GammaGamma
 
-    purchases = BetaGeoNBD(history["frequency"], history["recency"], history["age"]).fit()
+    columns = ("frequency", "recency", "age", "monetary_value")
+    history = number_table(history, columns, table="history")
+    purchases = BetaGeoNBD(*(history[name] for name in columns[:3])).fit()
     known = (history["monetary_value"] > 0).to_numpy()
     seen = np.where(known, history["frequency"], 0)
     mean_order = np.where(known, history["monetary_value"], 0.0)
