@@ -6,6 +6,7 @@ foundation
     errors        what can go wrong, named
     project       where the project lies
     frames        any frame in, the same kind out; calendar arithmetic
+    columns       columns that hold what they should
     intervals     the bootstrap over customers
     likelihood    maximum likelihood on statsmodels, identical rows grouped
     findings      computed conclusions
@@ -15,7 +16,8 @@ models            one distribution of behaviour a file: BG/NBD, Pareto/NBD, gamm
 topics
     attribution   which channel brought the customer?                   notebook 01
     cohorts       do customers stay?                                    notebook 02
-    loyalty       does 80/20 hold, and what does the programme add?     notebook 03
+    loyalty       does 80/20 hold, what does the programme add, do points  notebooks 03, 18
+                  move purchases, do members stay?
     profitability which customers lose money, and should they go?       notebook 04
     clv           what are customers still worth?                       notebook 06
     rfm           whom should we select?                                notebook 05
