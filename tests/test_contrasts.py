@@ -120,6 +120,32 @@ CONTRASTS["17_satisfaction"] = {
     "level": 0.8,
 }
 
+CONTRASTS["18_rewards"] = {
+    "source": "complete_journey",
+    "engine": "polars",
+    "as_of": "2017-09-30",
+    "seed": 3,
+    "category": "YOGURT",
+    "threshold": 6,
+    "acceleration": 1.0,
+    "purchase_margin": 1.0,
+    "reward_cost": 4.0,
+    "months": 3,
+    "level": 0.8,
+}
+CONTRASTS["20_referral"] = {
+    "engine": "polars",
+    "as_of": "2025-09-30",
+    "seed": 3,
+    "days": 90,
+    "first_days": 120,
+    "quiet_days": 60,
+    "reward": 5.0,
+    "arm": "",
+    "anyway_share": 0.5,
+    "level": 0.8,
+}
+
 
 @functools.cache
 def committed(stem):
@@ -445,3 +471,76 @@ def test_confounded_curves_at_the_contrast_are_what_another_fit_finds(contrasted
     assert found["confounded_excess"].value == pytest.approx(
         more(effect, scale) - more(truth.effect, truth.scale), rel=0.01
     )
+
+
+def test_rewards_at_the_contrast_are_what_pandas_counts(contrasted):
+    """Pooled pace, the card's net at the reported acceleration, and repeats by size, shuffled and observed."""
+    from crmlib import rewards
+
+    options, found = CONTRASTS["18_rewards"], contrasted("18_rewards")
+    card = {"acceleration": options["acceleration"], "threshold": options["threshold"], "seasonality": 1.0}
+    orders, _ = rewards.simulated_cards(np.random.default_rng(options["seed"]), **card)
+    orders = orders.sort_values(["customer_id", "ordered_at"], ignore_index=True)
+    group = orders.groupby("customer_id")["ordered_at"]
+    start, end = pd.Timestamp("2025-01-01"), pd.Timestamp("2026-01-01")
+    last, counted = end - group.max(), group.cumcount() % options["threshold"]
+    days = group.diff().fillna(orders["ordered_at"] - start).dt.total_seconds()
+    unfinished = pd.DataFrame({"k": group.size() % options["threshold"], "days": last.dt.total_seconds()})
+    never = 2_000 - orders["customer_id"].nunique()
+    spent = days.groupby(counted).sum() + unfinished.groupby("k")["days"].sum()
+    spent[0] += never * (end - start).total_seconds()
+    pace = counted.value_counts() / spent
+    assert found["pooled_acceleration"].value == pytest.approx(pace[5] / pace[0], rel=1e-4)
+
+    factor = found["pressure_acceleration"].value ** (np.arange(6) / 5)
+    net = options["purchase_margin"] * (1 - np.mean(1 / factor)) - options["reward_cost"] / 6
+    assert found["card_net_per_purchase"].value == pytest.approx(net, rel=1e-3)
+
+    tables = data.load("complete_journey")
+    goods = tables["products"].query("category == 'YOGURT'").dropna(subset="manufacturer_id")
+    lines = tables["order_lines"].merge(goods[["product_id", "manufacturer_id"]], on="product_id")
+    lines = lines.merge(tables["orders"][["order_id", "customer_id", "ordered_at"]], on="order_id")
+    lines["maker"] = lines["manufacturer_id"].astype(str)
+    sums = lines.groupby(["customer_id", "ordered_at", "order_id", "maker"], as_index=False)["amount"].sum()
+    sums = sums.sort_values(["order_id", "amount", "maker"], ascending=[True, False, True])
+    bought = sums.drop_duplicates("order_id").sort_values(["customer_id", "ordered_at", "order_id"])
+    bought = bought[bought["ordered_at"] < "2017-10-01"]
+    counts = bought["maker"].value_counts()
+    named = sorted(counts.index, key=lambda name: (-counts[name], name))[:5]
+    bought["maker"] = bought["maker"].where(bought["maker"].isin(named), "other")
+    kept = left = habit = 0.0
+    for _, brands in bought.groupby("customer_id")["maker"]:
+        steps = len(brands) - 1
+        if steps:
+            kept += (brands.to_numpy()[1:] == brands.to_numpy()[:-1]).sum()
+            habit += sum(n * (n - 1) for n in brands.value_counts()) / len(brands)
+            left += steps
+    assert found["pull_of_last_purchase"].value == pytest.approx((kept - habit) / left, abs=1e-4)
+
+
+def test_referral_at_the_contrast_is_what_pandas_counts(contrasted):
+    """Each customer brought by day 90 counts 1 / (customers followed as long); means of margins over 120 days."""
+    from crmlib import referral
+
+    options, found = CONTRASTS["20_referral"], contrasted("20_referral")
+    tables, last = referral.referring_firm(options["seed"]), pd.Timestamp(options["as_of"])
+    won = tables["customers"].set_index("customer_id")["acquired_at"].dt.normalize()
+    won = won[won <= last]
+    links = tables["referrals"].dropna(subset="customer_id")
+    links = links[links["customer_id"].isin(won.index)]
+    cycle = (links["customer_id"].map(won) - links["referrer_id"].map(won)).dt.days
+    followed = np.sort((last - won).dt.days)
+    weights = 1 / (len(followed) - np.searchsorted(followed, cycle[cycle <= 90]))
+    assert found["reproduction_number"].value == pytest.approx(weights.sum(), rel=1e-4)
+    assert found["customers_over_generations"].value == pytest.approx(1 / (1 - weights.sum()), rel=1e-4)
+    mean = weights @ cycle[cycle <= 90] / weights.sum()
+    assert found["mean_cycle_days"].value == pytest.approx(mean, rel=1e-4)
+
+    orders = tables["orders"].assign(margin=lambda table: table["amount"] - table["cost"])
+    since = (orders["ordered_at"].dt.normalize() - orders["customer_id"].map(won)).dt.days
+    early = orders[since <= 120].groupby("customer_id")["margin"].sum()
+    old = won.index[(last - won).dt.days >= 120]
+    brought = early.reindex(old)[old.isin(links["customer_id"])].mean()
+    assert found["break_even_reward"].value == pytest.approx((1 - options["anyway_share"]) * brought, rel=1e-4)
+    assert found["break_even_reward"].sentence.startswith("If 50 % of those brought would come anyway")
+    assert ("the programme pays" in found["break_even_reward"].sentence) == (found["break_even_reward"].low > 5)
