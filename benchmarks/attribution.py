@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +22,7 @@ import pandas as pd
 
 from benchmarks import journeys
 from benchmarks.measuring import Cost, Result, measured, python, show
+from benchmarks.peers import peer_python
 
 JOURNEYS, MANY = 1_000_000, 10_000_000
 ORDERS, FORMS, AT_LEAST = (1, 3), ("touches", "paths as text"), 5
@@ -55,9 +54,8 @@ def results() -> list[Result]:
 
 def against_peer(number: int = JOURNEYS) -> list[Result]:
     """Each order from both forms, the quickest of five of everybody's."""
-    peer = _peer()
+    peer = peer_python("ChannelAttribution", PEER, variable="CRM_BENCH_CHANNELS")
     if peer is None:
-        print("  ChannelAttribution cannot be installed here; name a Python by CRM_BENCH_CHANNELS", file=sys.stderr)
         return []
     found = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -138,25 +136,6 @@ def _quickest(command: list[str], answer: Path) -> tuple[Cost, dict[str, float]]
         stated = json.loads(answer.read_text())
         runs.append((Cost(stated["seconds"], cost.processor, cost.memory), stated["credit"]))
     return min(runs, key=lambda run: run[0].seconds)
-
-
-def _peer() -> str | None:
-    """Python that can import the peer; an environment is made for it where there is none."""
-    named = os.environ.get("CRM_BENCH_CHANNELS")
-    if named:
-        return named
-    place = Path(tempfile.gettempdir()) / "crm-bench-channels"
-    interpreter = place / "bin" / "python"
-    ready = [str(interpreter), "-c", "import ChannelAttribution"]
-    try:
-        if not interpreter.exists() or subprocess.run(ready, capture_output=True).returncode:
-            subprocess.run(python("-m", "venv", str(place)), check=True, capture_output=True)
-            install = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEER]
-            subprocess.run(install, check=True, capture_output=True)
-        subprocess.run(ready, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return str(interpreter)
 
 
 def main() -> None:

@@ -1,16 +1,14 @@
 """BG/NBD and Pareto/NBD: this package's fits against lifetimes 0.11.3, and lifetime value of ten million customers.
 
-The peer needs an old NumPy and pandas, so it lives in an environment of its own, made on first use in the
-folder for temporary files (or named by CRM_BENCH_PEER, a Python that can import lifetimes). Each contestant is a
-process that reads the same simulated histories; the time of imports is left out.
+The peer needs an old NumPy and pandas, so it lives in an environment of its own (or is named by CRM_BENCH_PEER, a
+Python that can import lifetimes). Each contestant is a process that reads the same simulated histories; the time
+of imports is left out. `python -m benchmarks.btyd --value 1000000` values so many instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,9 +19,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring import Cost, Result, measured, python, show
+from benchmarks.peers import peer_python
 
 CUSTOMERS = {"BetaGeoNBD": 1_000_000, "ParetoNBD": 100_000}
 REPEATS = 3
+#: Customers who are valued, and the memory that may take beyond the table given and the one returned (MiB).
+VALUED, MEMORY = 10_000_000, 2 * 1024
+INTERVALS = ("expectation", "prediction")
 #: The peer's last releases: it was archived in 2023.
 PEER = ("lifetimes==0.11.3", "numpy<2", "pandas<2.1", "scipy<1.12", "autograd<1.7")
 PARAMS = (0.243, 4.414, 0.793, 2.426)
@@ -44,11 +46,14 @@ json.dump({"seconds": seconds, "params": [float(value) for value in fitter.param
 """
 
 
-def results(*, customers: dict[str, int] | None = None) -> list[Result]:
-    """Each model against the peer, the quickest of three of ours; estimates must agree to 3 digits."""
-    peer = _peer()
+def results(*, customers: dict[str, int] | None = None, valued: int = VALUED) -> list[Result]:
+    """Lifetime value at bounded memory; each model against the peer, the quickest of three of ours.
+
+    Estimates must agree to 3 digits.
+    """
+    large(valued)
+    peer = peer_python("lifetimes", PEER, variable="CRM_BENCH_PEER")
     if peer is None:
-        print("  lifetimes cannot be installed here; name a Python that has it by CRM_BENCH_PEER", file=sys.stderr)
         return []
     found = []
     for model, number in (customers or CUSTOMERS).items():
@@ -64,6 +69,28 @@ def results(*, customers: dict[str, int] | None = None) -> list[Result]:
         note = f"r, … = {', '.join(f'{value:.4g}' for value in estimates)}; the peer's agree to 3 digits"
         found.append(Result(f"{model}, {number:,} customers", "lifetimes 0.11.3", own, others, 20, note))
     return found
+
+
+def large(customers: int) -> None:
+    """Lifetime value of so many customers with either interval, each in a process of its own, printed."""
+    for kind in INTERVALS:
+        print(f"  lifetime value of {customers:,} customers, {kind} intervals …", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            answer = Path(folder) / "answer.json"
+            measured(
+                python("-m", "benchmarks.btyd", "--value", str(customers), "--kind", kind, "--answer", str(answer))
+            )
+            found = json.loads(answer.read_text())
+        beyond = found["peak"] - found["before"] - found["result"]
+        print(
+            f"lifetime value of {customers:,} customers with {kind} intervals: {found['seconds']:.0f} s, "
+            f"{beyond:,.0f} MiB beyond the {found['before']:,.0f} MiB held before and the {found['result']:,.0f} MiB "
+            "returned"
+        )
+        if beyond > MEMORY:
+            raise SystemExit(
+                f"lifetime value took more than {MEMORY / 1024:g} GiB beyond what it was given and returned"
+            )
 
 
 def simulated(rng: np.random.Generator, customers: int) -> dict[str, np.ndarray]:
@@ -86,7 +113,7 @@ def simulated(rng: np.random.Generator, customers: int) -> dict[str, np.ndarray]
     return {"frequency": frequency, "recency": np.minimum(recency, age), "age": age}
 
 
-def lifetime_value(customers: int, kind: str | None) -> dict[str, Any]:
+def lifetime_value(customers: int, kind: str) -> dict[str, Any]:
     """Seconds and memory that lifetime value of so many customers takes beyond the table given."""
     import resource
 
@@ -113,7 +140,7 @@ def lifetime_value(customers: int, kind: str | None) -> dict[str, Any]:
     held = table.memory_usage().sum() / 2**20
     return {
         "customers": customers,
-        "interval": str(kind),
+        "interval": kind,
         "seconds": seconds,
         "before": before,
         "peak": peak,
@@ -125,27 +152,6 @@ def _answer(command: Sequence[str], answer: Path) -> tuple[Cost, list[float]]:
     cost = measured(command)
     stated = json.loads(answer.read_text())
     return Cost(stated["seconds"], cost.processor, cost.memory), stated["params"]
-
-
-def _peer() -> str | None:
-    """Python that can import lifetimes; an environment is made for it where there is none."""
-    named = os.environ.get("CRM_BENCH_PEER")
-    if named:
-        return named
-    place = Path(tempfile.gettempdir()) / "crm-bench-lifetimes"
-    interpreter = place / "bin" / "python"
-    try:
-        if (
-            not interpreter.exists()
-            or subprocess.run([interpreter, "-c", "import lifetimes"], capture_output=True).returncode
-        ):
-            subprocess.run(python("-m", "venv", str(place)), check=True, capture_output=True)
-            install = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEER]
-            subprocess.run(install, check=True, capture_output=True)
-        subprocess.run([interpreter, "-c", "import lifetimes"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return str(interpreter)
 
 
 def _one(name: str, path: str, answer: str) -> None:
@@ -168,13 +174,17 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", nargs=3, metavar=("MODEL", "PATH", "ANSWER"), help=argparse.SUPPRESS)
     parser.add_argument("--value", type=int, metavar="CUSTOMERS", help="lifetime value of so many instead")
+    parser.add_argument("--kind", choices=INTERVALS, help=argparse.SUPPRESS)
+    parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.one:
         _one(*given.one)
         return
+    if given.answer:
+        given.answer.write_text(json.dumps(lifetime_value(given.value, given.kind)))
+        return
     if given.value:
-        for kind in (None, "expectation", "prediction"):
-            print(lifetime_value(given.value, kind))
+        large(given.value)
         return
     sys.exit(0 if show(results()) else 1)
 
