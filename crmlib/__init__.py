@@ -16,8 +16,8 @@ models            one distribution of behaviour a file: BG/NBD, Pareto/NBD, gamm
 topics
     attribution   which channel brought the customer?                   notebook 01
     cohorts       do customers stay?                                    notebook 02
-    loyalty       does 80/20 hold, what does the programme add, do points  notebooks 03, 18
-                  move purchases, do members stay?
+    loyalty       does 80/20 hold, and what does the programme add?     notebook 03
+    rewards       do points move purchases, do members stay?            notebook 18
     profitability which customers lose money, and should they go?       notebook 04
     clv           what are customers still worth?                       notebook 06
     rfm           whom should we select?                                notebook 05

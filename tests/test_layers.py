@@ -13,7 +13,7 @@ LAYERS = (
     {"data"},
     {"models"},
     {"attribution", "cohorts", "loyalty", "profitability", "rfm", "clv", "wallet", "basket", "campaigns", "winback"}
-    | {"pipeline", "service", "scorecard", "identity", "listening", "offers", "satisfaction", "referral"},
+    | {"pipeline", "service", "scorecard", "identity", "listening", "offers", "satisfaction", "referral", "rewards"},
     {"figures", "widgets", "exercises"},
     {"runner"},
     {"cli"},

@@ -16,62 +16,39 @@ Sun, L., & Abraham, S. (2021), Estimating dynamic treatment effects in event stu
 """
 
 from crmlib.loyalty import conclusions
-from crmlib.loyalty.cards import card_progress, simulated_cards
 from crmlib.loyalty.chance import chance_by_window, chance_correction, share_by_window
 from crmlib.loyalty.concentration import concentration, gini, lorenz_curve, top_share
-from crmlib.loyalty.constant_rate import constant_rate_pressure
-from crmlib.loyalty.defection import Defection, defection, true_defection
-from crmlib.loyalty.departures import Departures, simulated_departures
-from crmlib.loyalty.lapses import lapse_trials, lapsed_to_date
 from crmlib.loyalty.matching import adjusted_comparisons, covariate_balance
 from crmlib.loyalty.moderation import buyer_moderation, heavy_buyer_stability
 from crmlib.loyalty.programme import ProgrammeEffect, naive_difference, programme_comparisons, programme_effect
 from crmlib.loyalty.returns import programme_return, source_return
-from crmlib.loyalty.rewards import PointsPressure, card_return, points_pressure
-from crmlib.loyalty.switching import brand_purchases, lock_in, switching_matrix
 from crmlib.loyalty.tables import membership_panel, panel_start, window_totals
 from crmlib.loyalty.truth import NEEDED, assumption_sweep, programme_panel, true_effect
 
 __all__ = [
     "NEEDED",
-    "Defection",
-    "Departures",
-    "PointsPressure",
     "ProgrammeEffect",
     "adjusted_comparisons",
     "assumption_sweep",
-    "brand_purchases",
     "buyer_moderation",
-    "card_progress",
-    "card_return",
     "chance_by_window",
     "chance_correction",
     "concentration",
     "conclusions",
-    "constant_rate_pressure",
     "covariate_balance",
-    "defection",
     "gini",
     "heavy_buyer_stability",
-    "lapse_trials",
-    "lapsed_to_date",
-    "lock_in",
     "lorenz_curve",
     "membership_panel",
     "naive_difference",
     "panel_start",
-    "points_pressure",
     "programme_comparisons",
     "programme_effect",
     "programme_panel",
     "programme_return",
     "share_by_window",
-    "simulated_cards",
-    "simulated_departures",
     "source_return",
-    "switching_matrix",
     "top_share",
-    "true_defection",
     "true_effect",
     "window_totals",
 ]

@@ -34,12 +34,12 @@ import numpy as np
 from crmlib.errors import DataError, ParameterError
 from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import FEWEST, require_level
-from crmlib.loyalty.lapses import TRIAL_COLUMNS, lapse_trials
+from crmlib.rewards.lapses import TRIAL_COLUMNS, lapse_trials
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crmlib.loyalty.departures import Departures
+    from crmlib.rewards.departures import Departures
 
 _SUREST = 0.95  # chance of joining beyond which who did not join could not stand for who did
 _RIDGE = 0.05  # keeps the logit finite where, say, nobody joins without an order

@@ -8,7 +8,7 @@ purchases on the card, the numbers :math:`y_{ik}` and the days :math:`E_{ik}` at
 
 in which the last, unfinished wait counts as far as it was seen. It allows for heavy buyers, who fill more cards,
 and for nothing else: cards that fill towards a busy season, or members who fall silent on an empty card, look
-like pressure. `crmlib.loyalty.rewards` takes that out.
+like pressure. `crmlib.rewards.pressure` takes that out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from crmlib.errors import ConvergenceError
 from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import require_level
-from crmlib.loyalty.rewards import PointsPressure, require_purchases
+from crmlib.rewards.pressure import PointsPressure, require_purchases
 
 
 def constant_rate_pressure(progress: Any, *, level: float = 0.95) -> PointsPressure:

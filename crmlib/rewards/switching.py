@@ -14,15 +14,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmlib.errors import DataError, ParameterError
-from crmlib.frames import to_pandas, wrap
+from crmlib.frames import as_date, to_pandas, wrap
 from crmlib.intervals import FEWEST, bootstrap_interval, require_level
 
 if TYPE_CHECKING:
+    import datetime
+
     import pandas as pd
 
 
 def brand_purchases(
-    orders: Any, order_lines: Any, products: Any, *, category: str, brand: str = "brand", most: int = 5
+    orders: Any,
+    order_lines: Any,
+    products: Any,
+    *,
+    category: str,
+    brand: str = "brand",
+    most: int = 5,
+    as_of: str | datetime.date | None = None,
 ) -> pd.DataFrame:
     """Array: which brand each customer bought at each purchase of one category, in order.
 
@@ -36,6 +45,8 @@ def brand_purchases(
         Column of products that names the brand or its maker.
     most : int
         Brands that are named, the largest by purchases; the rest are "other".
+    as_of : date or ISO string, optional
+        Last day that counts; default all.
 
     Returns
     -------
@@ -49,6 +60,8 @@ def brand_purchases(
     DataError
         Nothing of the category was sold.
     """
+    import pandas as pd
+
     if isinstance(most, bool) or not hasattr(most, "__index__") or most < 1:
         raise ParameterError(f"most is {most!r}; give the number of brands to name, 1 or more")
     goods = to_pandas(wrap(products, ("product_id", "category", brand), table="products").to_native())
@@ -61,6 +74,9 @@ def brand_purchases(
     sums = sums.assign(less=-sums["amount"]).sort_values(["order_id", "less", "brand"])
     main = sums.drop_duplicates("order_id")[["order_id", "brand"]]
     bought = to_pandas(wrap(orders, ("customer_id", "order_id", "ordered_at"), table="orders").to_native())
+    last = as_date(as_of, name="as_of")
+    if last is not None:
+        bought = bought[bought["ordered_at"] < pd.Timestamp(last) + pd.Timedelta(days=1)]
     table = bought.merge(main, on="order_id").sort_values(["customer_id", "ordered_at", "order_id"], ignore_index=True)
     table["brand"] = table["brand"].where(table["brand"].isin(_by_size(table["brand"])[:most]), "other")
     return table[["customer_id", "ordered_at", "order_id", "brand"]]
