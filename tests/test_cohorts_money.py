@@ -27,35 +27,28 @@ def month(number, day=10):
 #   eve  10 -> -3 (a return)    lost                        fay  bought in 2025, not in January, 7 in March: reactivated
 #   gus  first in February, 8 in March: new                 hal  only a return in January: no base; nothing in March
 #   ida  a return of 5 in January and 6 in March, first order in March: new
-ORDERS = {
-    "customer_id": [*"ann ann bob bob bob cleo cleo dan eve eve fay fay gus gus hal ida ida jo".split(), None],
-    "ordered_at": [
-        *(month(1), month(3), month(1), month(3), month(2), month(1), month(3), month(1)),
-        *(month(1), month(3), datetime.datetime(2025, 12, 1), month(3), month(2), month(3)),
-        *(month(1), month(1), month(3), month(4), month(1)),
-    ],
-    "amount": [
-        10.0,
-        12.0,
-        10.0,
-        4.0,
-        99.0,
-        10.0,
-        10.0,
-        10.0,
-        10.0,
-        -3.0,
-        5.0,
-        7.0,
-        1.0,
-        8.0,
-        -2.0,
-        -5.0,
-        6.0,
-        50.0,
-        1.0,
-    ],
-}
+ROWS = [
+    ("ann", month(1), 10.0),
+    ("ann", month(3), 12.0),
+    ("bob", month(1), 10.0),
+    ("bob", month(2), 99.0),
+    ("bob", month(3), 4.0),
+    ("cleo", month(1), 10.0),
+    ("cleo", month(3), 10.0),
+    ("dan", month(1), 10.0),
+    ("eve", month(1), 10.0),
+    ("eve", month(3), -3.0),
+    ("fay", datetime.datetime(2025, 12, 1), 5.0),
+    ("fay", month(3), 7.0),
+    ("gus", month(2), 1.0),
+    ("gus", month(3), 8.0),
+    ("hal", month(1), -2.0),
+    ("ida", month(1), -5.0),
+    ("ida", month(3), 6.0),
+    ("jo", month(4), 50.0),
+    (None, month(1), 1.0),
+]
+ORDERS = {name: [row[i] for row in ROWS] for i, name in enumerate(("customer_id", "ordered_at", "amount"))}
 
 
 def changes_of(orders, **options):
@@ -273,10 +266,8 @@ def test_the_gain_is_an_average_over_customers(regular):
     gains = value((own - 0.02).clip(0)) - value(own)
     row = cohorts.retention_point_worth(regular, renewals=4, discount_rate=0.1, points=0.02).iloc[0]
     assert row["gain"] == pytest.approx(gains.mean(), abs=4 * gains.std() / 1_000)
-    slopes = (value(own * (1 - 1e-5) - 1e-5 + 2e-5 * own) - value(own)) / 1e-5  # r up by a factor, where own > 0
     raised = (value(1 - (1 - own) * (1 + 1e-6)).mean() / value(own).mean() - 1) / 1e-6
     assert row["elasticity"] == pytest.approx(raised, rel=0.01)
-    assert np.isfinite(slopes).all()
 
 
 def test_the_break_even_spend_pays_itself_exactly(regular):
@@ -294,19 +285,15 @@ def test_the_break_even_spend_pays_itself_exactly(regular):
 
 def test_alike_customers_are_worth_what_the_formula_says():
     """With one chance for all, the mixture is the constant rate."""
-    fit = ShiftedBetaGeometric.from_survivors([100_000, 80_000, 64_000, 51_200, 40_960]).fit
-    try:
-        results = fit()
-    except Exception:  # noqa: BLE001  # at the boundary the fit may refuse: then take its limit
-        model = ShiftedBetaGeometric.from_survivors([100_000, 80_000, 64_000, 51_200, 40_960])
-        results = model._results(model.free([2e5, 8e5]), np.eye(2))
+    model = ShiftedBetaGeometric.from_survivors([100, 80, 64, 51])
+    results = model._results(model.free([2e5, 8e5]), np.eye(2))
     row = cohorts.retention_point_worth(results, discount_rate=0.1).iloc[0]
     assert row["gain"] == pytest.approx(row["flat_gain"], rel=0.01)
     assert row["elasticity"] == pytest.approx(row["flat_elasticity"], rel=0.01)
 
 
 def test_differing_customers_are_worth_more_and_the_interval_holds(regular):
-    """The formula is too low (Fader & Hardie 2010); 90 % intervals hold the truth over 150 simulated cohorts."""
+    """The formula is too low (Fader & Hardie 2010); 90 % intervals hold the truth over 60 simulated cohorts."""
     worth = cohorts.retention_point_worth(regular, renewals=range(5), discount_rate=0.1)
     assert (worth["gain"] > worth["flat_gain"]).all()
     assert (worth["elasticity"] > worth["flat_elasticity"]).all()
@@ -315,12 +302,12 @@ def test_differing_customers_are_worth_more_and_the_interval_holds(regular):
     true = cohorts.retention_point_worth(model._results(model.free([0.9, 3.0]), np.eye(2)), discount_rate=0.1)[
         "gain"
     ].item()
-    for _ in range(150):
+    for _ in range(60):
         made = rng.geometric(rng.beta(0.9, 3.0, 1_500).clip(1e-9)) - 1
         fit = ShiftedBetaGeometric.from_survivors([(made >= t).sum() for t in range(9)]).fit()
         row = cohorts.retention_point_worth(fit, discount_rate=0.1, level=0.9).iloc[0]
         inside += row["gain_low"] <= true <= row["gain_high"]
-    assert abs(inside / 150 - 0.9) < 4 * np.sqrt(0.9 * 0.1 / 150)
+    assert abs(inside / 60 - 0.9) < 4 * np.sqrt(0.9 * 0.1 / 60)
 
 
 def test_money_scales_and_impossible_arguments_are_said(regular):
