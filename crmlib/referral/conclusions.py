@@ -42,7 +42,7 @@ def answer(
         f"; one whom they bring is worth {money(row['mean'], currency)} of margin in the first {first_days} days, "
         f"{_apart(row, currency)}."
     )
-    return Finding("reproduction_number", value, "customers", sentence, low, high, level)
+    return Finding("reproduction_number", value, "per customer", sentence, low, high, level)
 
 
 def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
@@ -55,7 +55,7 @@ def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
             "Each customer brings one other or more, so that referrals alone keep the base growing until those who can "
             "be referred run out: there is no end to add up to."
         )
-        return Finding(key, None, "customers", sentence)
+        return Finding(key, None, "per customer", sentence)
     top = high if np.isfinite(high) else None
     ends = between(low, top, lambda x: f"{x:.2f}", level)
     open_end = "" if top is not None or np.isnan(high) else ", though more than one each cannot be ruled out"
@@ -64,8 +64,8 @@ def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
         "multiplies what other marketing brings, and dies out without it."
     )
     if top is None or np.isnan(low):
-        return Finding(key, value, "customers", sentence)
-    return Finding(key, value, "customers", sentence, low, top, level)
+        return Finding(key, value, "per customer", sentence)
+    return Finding(key, value, "per customer", sentence, low, top, level)
 
 
 def youth(reproduction: pd.Series, *, days: int) -> Finding:
@@ -78,12 +78,20 @@ def youth(reproduction: pd.Series, *, days: int) -> Finding:
         f"{'less' if gap <= 0 else 'more'} than is so: {percent(young)} of the customers have not had their "
         f"{days} days."
     )
-    return Finding("crude_reproduction", crude, "customers", sentence)
+    return Finding("crude_reproduction", crude, "per customer", sentence)
 
 
-def growth(reproduction: pd.Series, *, days: int, level: float) -> list[Finding]:
-    """What one customer becomes, and what counting the young as if they were done costs."""
-    return [multiplier(reproduction, level=level), youth(reproduction, days=days)]
+def growth(reproduction: pd.Series, cycles: pd.DataFrame, *, level: float) -> list[Finding]:
+    """What one customer becomes over the generations, and how long one takes.
+
+    Parameters
+    ----------
+    reproduction : pandas.Series
+        A row of `reproduction_number`.
+    cycles : pandas.DataFrame
+        `cycle_time`.
+    """
+    return [multiplier(reproduction, level=level), cycle(cycles, level=level)]
 
 
 def cycle(table: pd.DataFrame, *, level: float) -> Finding:
@@ -142,7 +150,7 @@ def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) ->
         row["low"], row["high"], above="they stay more", below="they stay less", same="they cannot be told apart"
     )
     sentence = (
-        f"In days {days - quiet_days + 1} to {days} {percent(row['mean'])} of the referred ordered, "
+        f"In days {days - quiet_days + 1} to {days}, {percent(row['mean'])} of the referred ordered, "
         f"{100 * row['difference']:+.1f} points against others alike{ends}: {side}."
     )
     return Finding(key, row["difference"], "share", sentence, row["low"], row["high"], level)
