@@ -78,6 +78,19 @@ def column_names(frame: Any, *, table: str) -> list[str]:
         raise
 
 
+def order_rows(orders: Any, columns: Sequence[str] = ("customer_id", "ordered_at", "amount")) -> Any:
+    """Narwhals view of orders with only some columns, of the rows whose customer and instant are known.
+
+    Raises
+    ------
+    MissingColumnsError, DataError
+        A column is missing, or cannot be what it is called: see `require_orders`.
+    """
+    view = wrap(orders, columns, table="orders")
+    require_orders(view)
+    return view.filter(~nw.col("customer_id").is_null(), ~nw.col("ordered_at").is_null())
+
+
 def require_orders(view: Any) -> None:
     """Refuse orders whose columns cannot be what they are called; reads the schema, and objects of eager frames.
 

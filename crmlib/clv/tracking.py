@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmlib.columns import column_names, require_orders
+from crmlib.columns import column_names, order_rows
 from crmlib.errors import DataError, ParameterError
-from crmlib.frames import as_date, day_number, period_number, to_pandas, wrap
+from crmlib.frames import as_date, day_number, period_number, to_pandas
 from crmlib.models import BetaGeoBetaBinomialResults, ContractResults
 
 if TYPE_CHECKING:
@@ -105,9 +105,7 @@ def _counted(
     instant, number = nw.col("ordered_at"), nw.col("number")
     needed = ["customer_id", "ordered_at"]
     priced = "amount" in column_names(orders, table="orders")
-    kept = wrap(orders, [*needed, "amount"] if priced else needed, table="orders")
-    require_orders(kept)
-    kept = kept.filter(~nw.col("customer_id").is_null(), ~instant.is_null())
+    kept = order_rows(orders, [*needed, "amount"] if priced else needed)
     # read ahead, also of a lazy frame: a small aggregate
     latest = to_pandas(kept.select(last=instant.max()).to_native())["last"].iloc[0] if until is None else until
     if latest is None or latest != latest:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 
+from crmlib.columns import order_rows
 from crmlib.errors import ParameterError
 from crmlib.frames import PERIODS, as_date, day_number, period_number, period_start, to_pandas, wrap
 
@@ -183,7 +184,7 @@ def orders_until(
         raise ParameterError(f"period {period!r} is unknown; use one of {', '.join(PERIODS)}")
     day = as_date(as_of, name="as_of")
     instant = nw.col("ordered_at")
-    kept = wrap(orders, columns, table="orders").filter(~nw.col("customer_id").is_null(), ~instant.is_null())
+    kept = order_rows(orders, columns)
     if day is not None:
         dates = kept.collect_schema()["ordered_at"] == nw.Date
         following = datetime.datetime.combine(day, datetime.time()) + datetime.timedelta(days=1)

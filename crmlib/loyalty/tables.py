@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
+from crmlib.columns import order_rows
 from crmlib.errors import ParameterError
 from crmlib.frames import PERIODS, as_date, day_number, period_number, wrap
 
@@ -225,10 +226,8 @@ def panel_start(tables: Tables, start: str | datetime.date | None = None) -> dat
 
 def _daily(orders: Any, last: datetime.date | None) -> Any:
     """One row a customer and day with an order: day (number), amount, orders; up to the day `last`."""
-    table = (
-        wrap(orders, ("customer_id", "ordered_at", "amount"), table="orders")
-        .filter(~nw.col("customer_id").is_null(), ~nw.col("ordered_at").is_null())
-        .select("customer_id", day_number(nw.col("ordered_at")).alias("day"), nw.col("amount").cast(nw.Float64))
+    table = order_rows(orders).select(
+        "customer_id", day_number(nw.col("ordered_at")).alias("day"), nw.col("amount").cast(nw.Float64)
     )
     if last is not None:
         table = table.filter(nw.col("day") <= _number(last))

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 
-from crmlib.columns import require_orders
-from crmlib.frames import as_date, day_number, to_pandas, wrap
+from crmlib.columns import order_rows
+from crmlib.frames import as_date, day_number, to_pandas
 
 #: A row that is an order: one of 0 is, and one whose amount is missing, which counts 0.
 BOUGHT = nw.col("amount") >= 0
@@ -38,9 +38,7 @@ def rows_until(orders: Any, last: str | datetime.date | None, *, name: str = "as
     """
     instant, amount = nw.col("ordered_at"), nw.col("amount")
     end = as_date(last, name=name)
-    kept = wrap(orders, ("customer_id", "ordered_at", "amount"), table="orders")
-    require_orders(kept)
-    kept = kept.filter(~nw.col("customer_id").is_null(), ~instant.is_null())
+    kept = order_rows(orders)
     kept = kept.select("customer_id", "ordered_at", amount.cast(nw.Float64), day=day_number(instant))
     known = ~(amount.is_null() | amount.is_nan())
     kept = kept.with_columns(amount=nw.when(known).then(amount).otherwise(0.0))
