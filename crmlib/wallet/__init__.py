@@ -15,17 +15,21 @@ Keiningham, T. L., Aksoy, L., Buoye, A., & Cooil, B. (2011), Customer loyalty is
 
 from crmlib.wallet import conclusions
 from crmlib.wallet.measures import brand_measures, double_jeopardy, repeat_shares
+from crmlib.wallet.predictions import against_size, predicted_measures, simulated_purchases
 from crmlib.wallet.purchases import brand_matrix, brand_purchases, panel_purchases, share_of_wallet
 from crmlib.wallet.ranks import wallet_allocation
 
 __all__ = [
+    "against_size",
     "brand_matrix",
     "brand_measures",
     "brand_purchases",
     "conclusions",
     "double_jeopardy",
     "panel_purchases",
+    "predicted_measures",
     "repeat_shares",
     "share_of_wallet",
+    "simulated_purchases",
     "wallet_allocation",
 ]

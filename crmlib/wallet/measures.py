@@ -10,9 +10,12 @@ from crmlib.errors import DataError
 from crmlib.intervals import FEWEST, bootstrap_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
-_MEASURES = (
+#: What is measured of each brand.
+MEASURES = (
     "market_share",
     "penetration",
     "purchases_per_buyer",
@@ -53,6 +56,32 @@ def brand_measures(
     x = matrix.to_numpy(dtype=float)
     if not x.sum() > 0:
         raise DataError("there are no purchases; check the category's name and the days")
+    k, buys = x.shape[1], x > 0
+    measures = weighted_measures(x)
+    value = measures(np.ones((len(x), 1)))[:, 0]
+    none = np.isnan(value)  # purchases of loyal buyers where there are none
+
+    def known(weights: np.ndarray) -> np.ndarray:
+        return np.where(none[:, None], 0.0, measures(weights))
+
+    low, high = bootstrap_interval(known, len(x), level=level, replicates=replicates, rng=rng)
+    low[none], high[none] = np.nan, np.nan
+    buyers = buys.sum(axis=0)
+    table = pd.DataFrame({"brand": list(matrix.columns), "buyers": buyers.astype(int)})
+    few = buyers < FEWEST
+    for number, name in enumerate(MEASURES):
+        own = slice(number * k, (number + 1) * k)
+        table[name] = value[own]
+        table[f"{name}_low"], table[f"{name}_high"] = np.where(few, np.nan, low[own]), np.where(few, np.nan, high[own])
+    return table
+
+
+def weighted_measures(x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Array: the `MEASURES` of purchases by household and brand as a function of the households' weights.
+
+    It takes weights of shape (households, b) and gives the measures one below the other, each with a row a
+    brand, shape (measures times brands, b).
+    """
     total, k = x.sum(axis=1), x.shape[1]
     buys = (x > 0).astype(float)
     only = buys * (x == total[:, None])
@@ -72,22 +101,7 @@ def brand_measures(
             )
         return np.concatenate(values)
 
-    value = measures(np.ones((len(x), 1)))[:, 0]
-    none = np.isnan(value)  # purchases of loyal buyers where there are none
-
-    def known(weights: np.ndarray) -> np.ndarray:
-        return np.where(none[:, None], 0.0, measures(weights))
-
-    low, high = bootstrap_interval(known, len(x), level=level, replicates=replicates, rng=rng)
-    low[none], high[none] = np.nan, np.nan
-    buyers = buys.sum(axis=0)
-    table = pd.DataFrame({"brand": list(matrix.columns), "buyers": buyers.astype(int)})
-    few = buyers < FEWEST
-    for number, name in enumerate(_MEASURES):
-        own = slice(number * k, (number + 1) * k)
-        table[name] = value[own]
-        table[f"{name}_low"], table[f"{name}_high"] = np.where(few, np.nan, low[own]), np.where(few, np.nan, high[own])
-    return table
+    return measures
 
 
 def double_jeopardy(measures: pd.DataFrame) -> pd.DataFrame:
