@@ -100,6 +100,23 @@ CONTRASTS["06_clv"] = {
     "saved_share": 0.5,
     "level": 0.8,
 }
+CONTRASTS["15_contracts"] = {
+    "source": "subscribers",
+    "engine": "duckdb",
+    "as_of": "2025-06-15",
+    "seed": 3,
+    "covariates": "monthly_charge",
+    "months": 6,
+    "cohort": "high_end",
+    "calibration": 4,
+    "lag": 3,
+    "payment": 40.0,
+    "points": 0.02,
+    "discount_rate": 0.2,
+    "spend_to_win": 200.0,
+    "spend_to_keep": 30.0,
+    "level": 0.8,
+}
 CONTRASTS["16_budget"] = {
     "engine": "polars",
     "as_of": "2025-09-30",
@@ -143,6 +160,16 @@ CONTRASTS["20_referral"] = {
     "reward": 5.0,
     "arm": "",
     "anyway_share": 0.5,
+    "level": 0.8,
+}
+
+CONTRASTS["21_paths"] = {
+    "source": "simulated",
+    "engine": "duckdb",
+    "as_of": "2025-03-31",
+    "seed": 3,
+    "most_paths": 5,
+    "longest": 6,
     "level": 0.8,
 }
 
@@ -407,6 +434,42 @@ def test_satisfaction_at_the_contrast_is_what_pandas_counts(contrasted):
     assert found["very_satisfied_share"].value == pytest.approx((table["satisfaction"] == 5).mean(), rel=1e-4)
 
 
+def test_contracts_at_the_contrast_are_what_pandas_counts(contrasted):
+    options, found = CONTRASTS["15_contracts"], contrasted("15_contracts")
+    firm = data.load("subscribers")
+    table, by = firm["subscriptions"], {}
+    for plan, own in table.groupby("contract", observed=True):
+        months = range(1, options["months"] + 1)
+        ended = [(own["left"] & (own["tenure_months"] == month)).sum() for month in months]
+        by[plan] = np.prod(
+            [1 - d / (own["tenure_months"] >= month).sum() for d, month in zip(ended, months, strict=True)]
+        )
+    most, least = min(by, key=by.get), max(by, key=by.get)
+    told = found["point_of_retention"].sentence
+    assert f"By month 6 '{most}' has lost most, {100 * (1 - by[most]):.1f} %" in told
+    assert f"'{least}' least, {100 * (1 - by[least]):.1f} %" in told
+
+    from scipy.stats import beta as beta_distribution
+
+    from crmlib.models import ShiftedBetaGeometric
+
+    # the mean over customers of the raised chances, by quadrature over the fitted beta distribution
+    alpha, beta = ShiftedBetaGeometric.from_survivors([1000, 869, 743, 653, 593]).fit().params
+    grid = beta_distribution(alpha, beta).ppf((np.arange(1_000_000) + 0.5) / 1_000_000)
+    value = lambda leaving: 40 * (1 - leaving) * 1.2 / (leaving + 0.2)  # noqa: E731
+    gain = (value((grid - 0.02).clip(0)) - value(grid)).mean()
+    assert found["point_of_retention"].value == pytest.approx(gain, rel=1e-4)
+
+    orders = firm["orders"]
+    month = orders["ordered_at"].dt.to_period("M")
+    paid = orders["amount"].groupby([orders["customer_id"], month]).sum().unstack(fill_value=0.0)
+    base = paid[paid["2025-02"] > 0]  # on 15 June the last whole month is May, and three before it February
+    kept = base["2025-05"].sum() / base["2025-02"].sum()
+    assert found["net_revenue_retention"].value == pytest.approx(kept, rel=1e-4)
+    assert "does not pay" in found["best_retention_spend"].sentence
+    assert "less should go into keeping" in found["best_retention_spend"].sentence
+
+
 def test_budget_at_the_contrast_is_what_pandas_counts(contrasted):
     """Linear credit times the margin of 240 days over the cost; ages of 60 days that ended by the last day."""
     options, found = CONTRASTS["16_budget"], contrasted("16_budget")
@@ -544,3 +607,24 @@ def test_referral_at_the_contrast_is_what_pandas_counts(contrasted):
     assert found["break_even_reward"].value == pytest.approx((1 - options["anyway_share"]) * brought, rel=1e-4)
     assert found["break_even_reward"].sentence.startswith("If 50 % of those brought would come anyway")
     assert ("the programme pays" in found["break_even_reward"].sentence) == (found["break_even_reward"].low > 5)
+
+
+def test_paths_at_the_contrast_are_what_pandas_counts(contrasted):
+    options, found = CONTRASTS["21_paths"], contrasted("21_paths")
+    tables = data.load(options["source"])
+    end = pd.Timestamp(options["as_of"]) + pd.Timedelta(days=1)
+    touches = tables["touches"].merge(tables["outcomes"], on="journey_id")
+    last = touches.groupby("journey_id")["touched_at"].transform("max")
+    touches = touches[(last < end) & ~(touches["converted_at"] >= end)].sort_values(["journey_id", "position"])
+    paths = touches.groupby("journey_id")["channel"].agg(lambda steps: " > ".join(map(str, steps)))
+    won = touches.groupby("journey_id")["conversions"].first()
+    counts = paths.value_counts(normalize=True)
+    assert found["most_frequent_path_share"].value == pytest.approx(counts.iloc[0], rel=1e-4)
+    assert f"the most frequent path is {counts.index[0]}," in found["most_frequent_path_share"].sentence
+    rate = won[paths == counts.index[0]].mean()
+    assert f"{100 * rate:.1f} % of them convert" in found["most_frequent_path_share"].sentence
+    days = touches["converted_at"] - touches.groupby("journey_id")["touched_at"].transform("min")
+    median = np.sort(days[touches["position"] == 1].dropna() / pd.Timedelta(days=1))
+    assert found["median_days_to_conversion"].value == pytest.approx(
+        median[int(np.ceil(len(median) / 2)) - 1], rel=1e-4
+    )

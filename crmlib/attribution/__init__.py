@@ -14,7 +14,7 @@ Zhao, K., Mahboobi, S. H., & Bagheri, S. R. (2018), Shapley value methods for at
 Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7, 1-26.
 """
 
-from crmlib.attribution import budget_conclusions, conclusions
+from crmlib.attribution import budget_conclusions, conclusions, path_conclusions
 from crmlib.attribution.ages import order_margins
 from crmlib.attribution.aggregated import from_paths
 from crmlib.attribution.budget import best_budget
@@ -30,6 +30,7 @@ from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_
 from crmlib.attribution.order import order_choice
 from crmlib.attribution.payback import channel_returns, payback_times
 from crmlib.attribution.positional import Rule
+from crmlib.attribution.rates import channel_presence, rate_comparison, time_quantiles
 from crmlib.attribution.response import ResponseCurves, response_curves
 from crmlib.attribution.rules import (
     first_touch,
@@ -58,6 +59,7 @@ __all__ = [
     "best_budget",
     "budget_conclusions",
     "channel_costs",
+    "channel_presence",
     "channel_returns",
     "channel_values",
     "conclusions",
@@ -84,11 +86,13 @@ __all__ = [
     "order_margins",
     "ordered_shapley",
     "paired_comparison",
+    "path_conclusions",
     "path_lengths",
     "payback_times",
     "person_period",
     "position_based",
     "ranking",
+    "rate_comparison",
     "reconciliation",
     "regional_holdout_effect",
     "removal_effects",
@@ -102,6 +106,7 @@ __all__ = [
     "spend_weeks",
     "standard_rules",
     "time_decay",
+    "time_quantiles",
     "touch_effects",
     "transition_matrix",
     "true_acquisition_costs",

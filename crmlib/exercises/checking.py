@@ -45,6 +45,7 @@ _TOPICS = {
     "18": "rewards",
     "19": "wallet",
     "20": "referral",
+    "21": "paths",
 }
 
 
