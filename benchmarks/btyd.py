@@ -22,7 +22,7 @@ from benchmarks.measuring import Cost, Result, measured, python, show
 from benchmarks.peers import peer_python
 
 CUSTOMERS = {"BetaGeoNBD": 1_000_000, "ParetoNBD": 100_000}
-REPEATS = 3
+REPEATS = 5
 #: Customers who are valued, and the memory that may take beyond the table given and the one returned (MiB).
 VALUED, MEMORY = 10_000_000, 2 * 1024
 INTERVALS = ("expectation", "prediction")
@@ -47,7 +47,7 @@ json.dump({"seconds": seconds, "params": [float(value) for value in fitter.param
 
 
 def results(*, customers: dict[str, int] | None = None, valued: int = VALUED) -> list[Result]:
-    """Lifetime value at bounded memory; each model against the peer, the quickest of three of ours.
+    """Lifetime value at bounded memory; each model against the peer, the quickest of five of ours.
 
     Estimates must agree to 3 digits.
     """

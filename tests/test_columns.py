@@ -12,7 +12,7 @@ import pytest
 
 from crmlib import clv, rfm
 from crmlib.columns import number_table, numbers
-from crmlib.errors import DataError, MissingColumnsError
+from crmlib.errors import DataError, MissingColumnsError, ParameterError
 from crmlib.models import BetaGeoNBD, GammaGamma
 
 TABLE = pd.DataFrame({"customer_id": [1, 2], "frequency": [3, 0], "recency": [4.0, 0.0], "age": [9.0, 9.0]})
@@ -124,3 +124,31 @@ def test_hold_outs_are_named_by_column(fits):
     ):
         with pytest.raises(DataError, match=words):
             clv.health_card(fits[0], spend=fits[1], holdout=holdout.assign(**{column: value}))
+
+
+def test_scores_attributes_and_outcomes_that_are_none_of_it():
+    rng = np.random.default_rng(1)
+    with pytest.raises(DataError, match="amount is text, no number"):
+        rfm.rfm_scores(
+            pd.DataFrame({"customer_id": [1], "days_since_last_order": [1], "order_days": [1], "amount": "a"})
+        )
+    summary = pd.DataFrame({"customer_id": [1, 2], "days_since_last_order": 1, "order_days": [1, 2], "amount": 2.0})
+    for cuts in ({"amount": ["a", 1, 2, 3]}, {"amount": None}, {"amount": "1234"}, [1]):
+        with pytest.raises(ParameterError, match="cuts"):
+            rfm.rfm_scores(summary, cuts=cuts)
+    for question in (rfm.captured_share, rfm.gains_curve):
+        with pytest.raises(DataError, match="score is not all numbers"):
+            question(["a"], [1])
+    with pytest.raises(DataError, match="the outcomes add up to nothing"):
+        rfm.lift_table([1, 2], [0, 0], rng=rng)
+    people, best = pd.DataFrame({"region": ["a", "b"] * 40}), np.arange(80) % 3 == 0
+    for wrong, words in ((np.append(best[1:] * 1.0, np.nan), "true or false"), (best[1:], r"shape \(79,\) for 80")):
+        with pytest.raises(DataError, match=words):
+            rfm.look_alikes(people, wrong, attributes=["region"])
+    for attributes in ("region", []):
+        with pytest.raises(ParameterError, match="give a list of names"):
+            rfm.held_out_probabilities(people, best, attributes=attributes, rng=rng)
+    eager = rfm.look_alikes(pl.from_pandas(people), best, attributes=["region"])
+    pd.testing.assert_series_equal(
+        eager.coefficients, rfm.look_alikes(people, best, attributes=["region"]).coefficients
+    )

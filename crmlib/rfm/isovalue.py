@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -65,10 +66,12 @@ def iso_value(
     """
     import pandas as pd
 
-    x, t = np.asarray(frequency, dtype=float), np.asarray(recency, dtype=float)
+    x, t = numbers(frequency, "frequency"), numbers(recency, "recency")
+    given = {"age": age, "mean_value": mean_value, "margin_rate": margin_rate}
+    age, mean_value, margin_rate = (float(numbers(value, name)[0]) for name, value in given.items())
     if x.ndim != 1 or t.ndim != 1 or not (len(x) and len(t)):
         raise ParameterError("frequency and recency must be lists of numbers; give at least one of each")
-    if not (age > 0 and mean_value > 0 and np.all(t > 0) and 0 <= margin_rate <= 1):
+    if not (0 < age < np.inf and 0 < mean_value < np.inf and np.all(t > 0) and 0 <= margin_rate <= 1):
         raise ParameterError("age, recency and mean_value must be above 0, margin_rate between 0 and 1")
     many, last = (grid.ravel() for grid in np.meshgrid(x, t, indexing="ij"))
     inside = last <= age

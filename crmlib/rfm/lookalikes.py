@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import ConvergenceError, DataError, MissingColumnsError, ParameterError
+from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import bootstrap_interval, require_level
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def best_customers(values: ArrayLike, share: float = 0.2) -> np.ndarray:
 
     if not 0 < share < 1:
         raise ParameterError(f"share is {share}; give the part that counts as best between 0 and 1, such as 0.2")
-    value = pd.Series(np.asarray(values, dtype=float))
+    value = pd.Series(numbers(values, "values"))
     if not len(value) or value.isna().any():
         raise DataError("values are missing; give one of each customer, at least one")
     rank = value.rank(method="max", ascending=False)
@@ -99,7 +101,7 @@ def look_alikes(customers: pd.DataFrame, best: ArrayLike, *, attributes: Sequenc
 
     Parameters
     ----------
-    customers : pandas.DataFrame
+    customers : any frame with an order of rows
         The attributes, as text or categories: what is also known of prospects, nothing that buying made. A missing
         value is a level of its own, "not stated".
     best : array-like of bool, shape (n,)
@@ -125,11 +127,9 @@ def look_alikes(customers: pd.DataFrame, best: ArrayLike, *, attributes: Sequenc
     from statsmodels.discrete.discrete_model import Logit
     from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
-    missing = [name for name in attributes if name not in customers.columns]
-    if missing:
-        raise MissingColumnsError(f"customers lack {', '.join(map(repr, missing))}; name columns that are there")
-    y = np.asarray(best, dtype=bool)
-    if y.shape != (len(customers),) or not 0 < y.sum() < len(y):
+    customers = _attributes(customers, attributes)
+    y = _flags(best, len(customers))
+    if not 0 < y.sum() < len(y):
         raise DataError(f"{int(y.sum())} of {len(customers)} customers are among the best; both kinds are needed")
     levels = {name: _levels(_text(customers[name]), y, rarest) for name in attributes}
     levels = {name: own for name, own in levels.items() if len(own) > 1}
@@ -182,7 +182,8 @@ def held_out_probabilities(
     ------
     As `look_alikes`.
     """
-    y = np.asarray(best, dtype=bool)
+    customers = _attributes(customers, attributes)
+    y = _flags(best, len(customers))
     smaller = int(min(y.sum(), (~y).sum()))
     if not 2 <= folds <= max(smaller, 2):
         raise ParameterError(f"folds is {folds}; give 2 to {max(smaller, 2)}")
@@ -227,6 +228,33 @@ def ranking_quality(
 
     low, high = bootstrap_interval(area, len(y), level=level, replicates=replicates, rng=rng)
     return float(area(np.ones((len(y), 1)))[0, 0]), float(low[0]), float(high[0])
+
+
+def _attributes(customers: Any, attributes: Sequence[str]) -> pd.DataFrame:
+    """Their columns, from any frame, in its order.
+
+    Raises
+    ------
+    MissingColumnsError, ParameterError
+    """
+    if isinstance(attributes, str) or not len(attributes):
+        raise ParameterError(f"attributes is {attributes!r}; give a list of names, at least one")
+    return to_pandas(wrap(customers, list(attributes), table="customers").to_native())
+
+
+def _flags(best: ArrayLike, customers: int) -> np.ndarray:
+    """Whether each customer is among the best.
+
+    Raises
+    ------
+    DataError
+    """
+    flags = numbers(best, "best")
+    if flags.shape != (customers,):
+        raise DataError(f"best has shape {flags.shape} for {customers} customers; give one of each")
+    if not np.all((flags == 0) | (flags == 1)):
+        raise DataError("best must be true or false for every customer, as best_customers gives it")
+    return np.asarray(flags == 1)
 
 
 def _text(values: pd.Series) -> pd.Series:

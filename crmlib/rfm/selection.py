@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import bootstrap_interval, holm, require_level
 
@@ -179,6 +180,8 @@ def lift_table(
     middle = np.cumsum(size) - size / 2
     group = np.ceil(groups * middle / len(y)).astype(int)[ranks]
     numbers, at = np.unique(group, return_inverse=True)
+    if not y.sum() > 0:
+        raise DataError("the outcomes add up to nothing, so there is no mean to compare with; take a longer period")
     member = np.equal.outer(np.arange(len(numbers)), at).astype(float)
 
     def lifts(weights: np.ndarray) -> np.ndarray:
@@ -200,7 +203,7 @@ def _ranked(score: ArrayLike, outcome: ArrayLike) -> tuple[np.ndarray, np.ndarra
     ------
     DataError
     """
-    scores, y = np.asarray(score, dtype=float), np.asarray(outcome, dtype=float)
+    scores, y = numbers(score, "score"), numbers(outcome, "outcome")
     if scores.ndim != 1 or scores.shape != y.shape or not len(y):
         raise DataError(f"{scores.shape} scores for {y.shape} outcomes; give one of each a customer, at least one")
     if not (np.all(np.isfinite(scores)) and np.all(np.isfinite(y))):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
-from crmlib.errors import ParameterError
+from crmlib.errors import DataError, ParameterError
 from crmlib.frames import period_start, wrap
 from crmlib.rfm.orders import BOUGHT, rows_until
 
@@ -136,7 +136,7 @@ def rfm_scores(
 
     Raises
     ------
-    MissingColumnsError, ParameterError
+    MissingColumnsError, DataError, ParameterError
 
     Examples
     --------
@@ -154,6 +154,9 @@ def rfm_scores(
         raise ParameterError(f"bins is {bins!r}; give a whole number from 2 to 100")
     wrap(summary, ["customer_id", *(column for column, _ in columns.values())], table="the summary")
     table = nw.from_native(summary)
+    for column, _ in columns.values():
+        if table.collect_schema()[column] == nw.String:
+            raise DataError(f"{column} is text, no number; convert it first")
     fixed = _checked_cuts(cuts or {}, bins, [column for column, _ in columns.values()])
     for score, (column, rising) in columns.items():
         if column in fixed:
@@ -205,13 +208,16 @@ def _by_cuts(column: str, cuts: Sequence[float], *, rising: bool) -> nw.Expr:
     return sum(passed, nw.lit(1)).cast(nw.Int64)
 
 
-def _checked_cuts(
-    cuts: Mapping[str, Sequence[float]], bins: int, columns: Sequence[str]
-) -> Mapping[str, Sequence[float]]:
+def _checked_cuts(cuts: Mapping[str, Any], bins: int, columns: Sequence[str]) -> Mapping[str, Sequence[float]]:
+    if not isinstance(cuts, Mapping):
+        raise ParameterError(f"cuts are {cuts!r}; give the numbers of each column by its name")
     for column, values in cuts.items():
         if column not in columns:
             raise ParameterError(f"cuts of {column!r}, which is not scored; name one of {', '.join(columns)}")
-        rising = all(low <= high for low, high in pairwise(values))
+        try:
+            rising = not isinstance(values, str) and all(low <= high for low, high in pairwise(map(float, values)))
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"cuts of {column!r} are {values!r}; give numbers that do not fall") from error
         if len(values) != bins - 1 or not rising:
             raise ParameterError(
                 f"cuts of {column!r} are {list(values)}; {bins} scores take {bins - 1} numbers that do not fall"
