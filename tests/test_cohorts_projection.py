@@ -161,7 +161,7 @@ def test_customers_who_are_alike_show_no_rise():
     table = cohorts.retention_by_renewal(contracts["renewals"], contracts["leaving_probability"], last=4)
     np.testing.assert_allclose(table["own_rate"], 0.7, atol=1e-3)
     finding = cohorts.contract_conclusions.ruse(table)
-    assert "moves from" in finding.sentence
+    assert "moves by" in finding.sentence
 
 
 def test_impossible_simulations_are_refused():

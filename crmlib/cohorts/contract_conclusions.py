@@ -155,12 +155,16 @@ def truth_found(retention: pd.DataFrame, expected: tuple[float, float], *, level
     net, gross = retention.iloc[0], retention.iloc[1]
     inside = [bool(row["low"] <= value <= row["high"]) for row, value in zip((net, gross), expected, strict=True)]
     found = {2: "both lie within their intervals", 1: "one of them lies within its interval", 0: "neither is found"}
+    gap = net["value"] - expected[0]
     true, seen = (f"{percent(a)} and {percent(b)}" for a, b in (expected, (net["value"], gross["value"])))
     sentence = (
         f"On the simulated firm net and gross revenue retention are truly {true}, estimated {seen}: "
-        f"{found[sum(inside)]}."
+        f"{found[sum(inside)]}, the net rate {100 * gap:+.1f} points off."
     )
-    return Finding("simulated_retention_gap", net["value"] - expected[0], "share", sentence)
+    if np.isnan(net["low"]):
+        return Finding("simulated_retention_gap", gap, "share", sentence)
+    low, high = net["low"] - expected[0], net["high"] - expected[0]
+    return Finding("simulated_retention_gap", gap, "share", sentence, low, high, level)
 
 
 def ruse(rates: pd.DataFrame) -> Finding:
@@ -168,13 +172,14 @@ def ruse(rates: pd.DataFrame) -> Finding:
     first, last = rates.iloc[0], rates.iloc[-1]
     rise = last["retention_rate"] - first["retention_rate"]
     error = np.sqrt(sum(row["retention_rate"] * (1 - row["retention_rate"]) / row["due"] for row in (first, last)))
-    moved = "moves" if abs(rise) < 1.96 * error else "rises" if rise > 0 else "falls"
-    sentence = (
-        f"In a simulation in which no customer ever changes, the retention rate {moved} from "
-        f"{percent(first['retention_rate'])} at the first renewal to {percent(last['retention_rate'])} at renewal "
-        f"{int(last['renewal'])}: only who is left has changed."
-    )
     low, high = rise - 1.96 * error, rise + 1.96 * error
+    moved = "rises" if low > 0 else "falls" if high < 0 else "moves"
+    ends = between(low, high, lambda x: f"{100 * x:+.1f}", 0.95)
+    rates_at = [f"{percent(row['retention_rate'])} at renewal {int(row['renewal'])}" for row in (first, last)]
+    sentence = (
+        f"In a simulation in which no customer ever changes, the retention rate {moved} by {100 * rise:+.1f} "
+        f"points{ends}, from {' to '.join(rates_at)}: only who is left has changed."
+    )
     return Finding("ruse_of_heterogeneity", rise, "share", sentence, low, high, 0.95)
 
 
