@@ -614,6 +614,22 @@ def test_conclusions_take_their_direction_from_the_numbers():
     assert "explains 50 % of it" in conclusions.attributes(half, currency="USD", level=0.95).sentence
 
 
+def test_conclusions_without_an_interval_say_so():
+    nothing = {"low": np.nan, "high": np.nan}
+    worth = pd.DataFrame({"method": ["naive", "matched"], "mean": 30.0, "difference": [6.0, 5.9], **nothing})
+    for finding in (
+        *conclusions.worth({"margin": worth, "active": worth}, days=90, quiet_days=30, currency="USD", level=0.95),
+        conclusions.few(pd.DataFrame({"part": [0.1, np.nan], "value": 0.5, "chance": 0.2, **nothing}), level=0.95),
+    ):
+        assert finding.value is not None
+        assert finding.low is None
+    row = pd.Series({"reproduction": 0.0, "low": 0.0, "high": 0.1, "crude": 0.0, "complete": 9, "customers": 9})
+    options = {"source": "x", "currency": "USD", "days": 90, "first_days": 60, "level": 0.95}
+    assert "too few for an interval" in conclusions.answer(row, worth, **options).sentence
+    assert "too few for an interval" in conclusions.staying(worth, days=90, quiet_days=30, level=0.95).sentence
+    assert "0.0 % less" in conclusions.youth(row, days=90).sentence
+
+
 def test_the_reward_pays_only_where_its_interval_says_so():
     def table(low, high):
         rows = {
@@ -629,6 +645,6 @@ def test_the_reward_pays_only_where_its_interval_says_so():
     ]
     assert "40 % of those brought come because of the reward" in said[0]
     assert "the programme pays" in said[0]
-    assert said[1].startswith("If 60 % of those brought would come anyway")
+    assert said[1].startswith("If 60 % of those brought would come anyway, a reward pays up to USD 12.00")
     assert "costs more than it brings" in said[1]
     assert "cannot be told whether" in said[2]

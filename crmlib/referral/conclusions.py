@@ -42,7 +42,7 @@ def answer(
         f"; one whom they bring is worth {money(row['mean'], currency)} of margin in the first {first_days} days, "
         f"{_apart(row, currency)}."
     )
-    return Finding("reproduction_number", value, "per customer", sentence, low, high, level)
+    return _finding("reproduction_number", value, "per customer", sentence, low, high, level)
 
 
 def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
@@ -65,7 +65,7 @@ def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
     )
     if top is None or np.isnan(low):
         return Finding(key, value, "per customer", sentence)
-    return Finding(key, value, "per customer", sentence, low, top, level)
+    return _finding(key, value, "per customer", sentence, low, top, level)
 
 
 def youth(reproduction: pd.Series, *, days: int) -> Finding:
@@ -103,7 +103,7 @@ def cycle(table: pd.DataFrame, *, level: float) -> Finding:
         f"of them at most {median['days']:.0f}; of the cycles seen so far the mean is {mean['seen']:.1f}, as long ones "
         "have not all had the time to end."
     )
-    return Finding("mean_cycle_days", mean["days"], "days", sentence, mean["low"], mean["high"], level)
+    return _finding("mean_cycle_days", mean["days"], "days", sentence, mean["low"], mean["high"], level)
 
 
 def few(table: pd.DataFrame, *, level: float) -> Finding:
@@ -117,11 +117,12 @@ def few(table: pd.DataFrame, *, level: float) -> Finding:
         below="less than luck makes",
         same="which cannot be told apart from what luck makes",
     )
+    side = "too few for an interval, luck alone makes some of it" if np.isnan(row["low"]) else side
     sentence = (
         f"{percent(active['value'])} of the customers have brought anyone; the {percent(row['part'], 0)} who brought "
         f"most brought {percent(row['value'])} of all{ends}, {side} ({percent(row['chance'])})."
     )
-    return Finding("top_referrers_share", row["value"], "share", sentence, row["low"], row["high"], level)
+    return _finding("top_referrers_share", row["value"], "share", sentence, row["low"], row["high"], level)
 
 
 def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
@@ -137,7 +138,7 @@ def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
         f"Among customers alike in month and attributes the referred bring {money(row['difference'], currency)} more "
         f"margin{ends}, against {money(naive['difference'], currency)} as they are: {_recorded(row, naive)}."
     )
-    return Finding(key, row["difference"], currency, sentence, row["low"], row["high"], level)
+    return _finding(key, row["difference"], currency, sentence, row["low"], row["high"], level)
 
 
 def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) -> Finding:
@@ -149,11 +150,12 @@ def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) ->
     side = verdict(
         row["low"], row["high"], above="they stay more", below="they stay less", same="they cannot be told apart"
     )
+    side = "too few for an interval" if np.isnan(row["low"]) else side
     sentence = (
         f"In days {days - quiet_days + 1} to {days}, {percent(row['mean'])} of the referred ordered, "
         f"{100 * row['difference']:+.1f} points against others alike{ends}: {side}."
     )
-    return Finding(key, row["difference"], "share", sentence, row["low"], row["high"], level)
+    return _finding(key, row["difference"], "share", sentence, row["low"], row["high"], level)
 
 
 def worth(
@@ -193,13 +195,13 @@ def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float 
         same=f"at {money(paid, currency)} cannot be told whether the programme pays",
     )
     source = (
-        f"{percent(caused, 0)} of those brought come because of the reward"
+        f"{percent(caused, 0)} of those brought come because of the reward, so that one"
         if assumed is None
-        else f"If {percent(assumed, 0)} of those brought would come anyway"
+        else f"If {percent(assumed, 0)} of those brought would come anyway, a reward"
     )
     ends = between(most["low"], most["high"], lambda x: money(x, currency), level)
-    sentence = f"{source}, so that a reward pays up to {money(most['value'], currency)} for each{ends}: {pays}."
-    return Finding("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level)
+    sentence = f"{source} pays up to {money(most['value'], currency)} for each{ends}: {pays}."
+    return _finding("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level)
 
 
 def truth(held: pd.DataFrame, known: pd.Series, *, currency: str) -> Finding:
@@ -223,6 +225,13 @@ def truth(held: pd.DataFrame, known: pd.Series, *, currency: str) -> Finding:
         f"{money(margin['estimate'], currency)}: the rest is whom customers know."
     )
     return Finding("caused_margin_difference", known["caused"], currency, sentence)
+
+
+def _finding(key: str, value: float, unit: str, sentence: str, low: float, high: float, level: float) -> Finding:
+    """Finding without an interval where there is none."""
+    if np.isfinite(value) and np.isfinite(low) and np.isfinite(high):
+        return Finding(key, value, unit, sentence, low, high, level)
+    return Finding(key, value if np.isfinite(value) else None, unit, sentence)
 
 
 def _apart(row: pd.Series, currency: str) -> str:
