@@ -262,6 +262,33 @@ def test_opportunities_take_a_spend_model_or_a_column_too():
     assert (own["high"] >= own["low"]).all()
 
 
+def test_choices_are_discounted_between_opportunities_and_renewals():
+    """Yearly opportunities and renewals at 21 % a year, three years."""
+    history = pd.DataFrame({"frequency": [3], "recency": [5], "age": [6], "renewals": [2]})
+    fits = {"BG/BB": opportunities(), "sBG": at((0.7, 1.2))}
+    choices = {"yearly_rates": [0.21], "years": [3.0]}
+    values = clv.value_scenarios(fits, 2.0, history, **choices, unit="year").set_index("model")["value"]
+    assert values["BG/BB"] == pytest.approx(2 * fits["BG/BB"].discounted_transactions(0.21, 3, 5, 6, horizon=3)[0])
+    assert values["sBG"] == pytest.approx(2 * fits["sBG"].residual_lifetime(0.21, 2, horizon=3))
+    months = clv.value_scenarios({"sBG": fits["sBG"]}, 2.0, history, **choices, unit="month")["value"][0]
+    # twelve renewals a year: the yearly factor 1.21 is spread over them
+    assert months == pytest.approx(2 * fits["sBG"].residual_lifetime(1.21 ** (1 / 12) - 1, 2, horizon=36))
+
+
+def test_models_are_fitted_to_opportunities_by_name():
+    rng = np.random.default_rng(2)
+    p, theta = rng.beta(1.2, 0.75, 400), rng.beta(0.66, 2.78, 400)
+    bought = (rng.random((400, 8)) < p[:, None]) & (np.arange(8) < rng.geometric(theta)[:, None] - 1)
+    last = np.where(bought.any(axis=1), 8 - bought[:, ::-1].argmax(axis=1), 0)
+    x = bought.sum(axis=1)
+    value = np.where(x > 0, rng.gamma(6.0 * np.maximum(x, 1)) / rng.gamma(4, 1 / 15, 400) / np.maximum(x, 1), np.nan)
+    history = pd.DataFrame({"frequency": x, "recency": last, "age": 8, "monetary_value": value})
+    fitted = clv.customer_models(history, ["BG/BB"])
+    direct = BetaGeoBetaBinomial(x, last, np.full(400, 8)).fit()
+    np.testing.assert_allclose(fitted.purchases["BG/BB"].params, direct.params, rtol=1e-6)
+    assert fitted.estimates()["parameter"].tolist() == ["alpha", "beta", "gamma", "delta", "p", "q", "gamma"]
+
+
 def test_tracking_at_opportunities_by_hand(frame):
     """Ann in January, February (twice) and May, with a return in April; Bob in February and April; Cleo in June."""
     months = [("a", 1, 5), ("a", 2, 5), ("a", 2, 5), ("a", 5, 5), ("a", 4, -5), ("b", 2, 5), ("b", 4, 5), ("c", 6, 5)]

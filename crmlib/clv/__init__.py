@@ -1,9 +1,9 @@
 """Customer lifetime value: what customers will still bring in, how well that is known, and whether to trust it.
 
 Value = discounted expected transactions × expected value of an order × margin. A fitted model of repeat
-purchases gives the first, a gamma-gamma model the second; the two are independent by assumption, which the
-health card checks. What a *customer* may bring in is shown with a prediction interval; the total of a
-*base* with parameter and process variance.
+purchases, or of a contract's renewals, gives the first, a gamma-gamma model the second; the two are
+independent by assumption, which the health card checks. What a *customer* may bring in is shown with a
+prediction interval; the total of a *base* with parameter and process variance.
 
 References
 ----------

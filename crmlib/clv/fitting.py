@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crmlib.models import GammaGammaResults, TransactionResults
 
 #: Models of repeat purchases by name.
-NAMES = ("BG/NBD", "MBG/NBD", "Pareto/NBD")
+NAMES = ("BG/NBD", "MBG/NBD", "Pareto/NBD", "BG/BB")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +60,8 @@ def customer_models(history: Any, models: Sequence[str] = ("BG/NBD",)) -> Custom
     history : frame
         frequency, recency, age, monetary_value, as `rfm.purchase_history` gives them; further columns are kept, and
         rows sorted by customer_id where there is one.
-    models : sequence of {"BG/NBD", "MBG/NBD", "Pareto/NBD"}
-        Models of repeat purchases.
+    models : sequence of {"BG/NBD", "MBG/NBD", "Pareto/NBD", "BG/BB"}
+        Models of repeat purchases; BG/BB takes a history of opportunities, `rfm.opportunity_history`.
 
     Raises
     ------
@@ -69,9 +69,11 @@ def customer_models(history: Any, models: Sequence[str] = ("BG/NBD",)) -> Custom
         As the models raise them.
     MissingColumnsError, ParameterError
     """
-    from crmlib.models import BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD, ParetoNBD
+    from crmlib.models import BetaGeoBetaBinomial, BetaGeoNBD, GammaGamma, ModifiedBetaGeoNBD, ParetoNBD
 
-    kinds: dict[str, Any] = dict(zip(NAMES, (BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD), strict=True))
+    kinds: dict[str, Any] = dict(
+        zip(NAMES, (BetaGeoNBD, ModifiedBetaGeoNBD, ParetoNBD, BetaGeoBetaBinomial), strict=True)
+    )
     if unknown := [name for name in models if name not in kinds]:
         raise ParameterError(f"model {unknown[0]!r} is unknown; use one of {', '.join(NAMES)}")
     columns = ("frequency", "recency", "age", "monetary_value")

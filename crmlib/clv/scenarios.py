@@ -13,6 +13,7 @@ from crmlib.columns import number_table
 from crmlib.errors import DataError, ParameterError
 from crmlib.findings import percent
 from crmlib.intervals import require_level
+from crmlib.models import BetaGeoBetaBinomialResults, ContractResults
 from crmlib.models.gamma_gamma import spending
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def value_scenarios(
-    fits: Mapping[str, TransactionResults],
-    spend: GammaGammaResults | float,
+    fits: Mapping[str, TransactionResults | ContractResults],
+    spend: GammaGammaResults | float | str,
     history: Any,
     *,
     yearly_rates: Sequence[float],
@@ -44,7 +45,7 @@ def value_scenarios(
     years : floats
         Horizons; infinite for no end.
     unit : {"week", "day", "month", "year"}
-        Of the history.
+        Of the history; of BG/BB and contracts the time between two opportunities or renewals.
 
     Returns
     -------
@@ -56,13 +57,15 @@ def value_scenarios(
     length = continuous_rate(np.expm1(1.0), unit)  # years in a unit
     rows = []
     for name, results in fits.items():
+        discrete = isinstance(results, (BetaGeoBetaBinomialResults, ContractResults))
         for rate in yearly_rates:
+            continuous = continuous_rate(rate, unit)
             for span in years:
                 table = customer_lifetime_value(
                     results,
                     spend,
                     history,
-                    discount_rate=continuous_rate(rate, unit),
+                    discount_rate=np.expm1(continuous) if discrete else continuous,
                     horizon=span / length,
                     margin_rate=margin_rate,
                     interval=None,
