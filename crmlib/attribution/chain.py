@@ -29,6 +29,7 @@ DENSE = 3_000
 _BLOCK = 20_000_000
 _PART = 1 << 16
 _STEPS = 1_000  # of walks that are followed
+_SLOWER = 400  # about fifty steps, each eight times as slow as one of an inverse
 _LEFT = 1e-16  # part of the journeys that may still be under way then: below the rounding of the sums
 
 
@@ -98,7 +99,10 @@ class Chain:
         """
         counts, visits = self.flows(journeys)
         ended = sums(self.last, len(self.states)) @ amount
-        if len(self.states) > WALKED:
+        size, inverse = len(self.states), len(self.states) ** 3
+        # An inverse takes S³ steps; walks one for each channel, transition and step of theirs, slower ones.
+        walked = _SLOWER * self.channels * (len(self.source) + 3 * size) < inverse
+        if size > DENSE or (size > WALKED and walked):
             return self._walked_losses(counts, visits, ended)
         return self._block_losses(counts, visits, ended)
 

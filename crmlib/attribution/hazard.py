@@ -56,7 +56,6 @@ class PersonPeriod(Rule):
         made = paths.journeys
         rate = np.divide(paths.conversions, made, out=np.zeros_like(made), where=made > 0)[:, None]
         spread = Linear().allocation(paths)
-        start: list[np.ndarray | None] = [None]
 
         def credits(amount: np.ndarray, journeys: np.ndarray) -> np.ndarray:
             losses = np.zeros((periods.groups, amount.shape[1]))
@@ -64,7 +63,7 @@ class PersonPeriod(Rule):
             for first in range(0, journeys.shape[1], block):
                 mine = slice(None) if journeys.shape[1] == 1 else slice(first, first + block)
                 weights = journeys[:, first : first + block]
-                losses[:, mine], start[0] = periods.losses(amount[:, mine], rate * weights, weights, start[0])
+                losses[:, mine] = periods.losses(amount[:, mine], rate * weights, weights)
             return scaled(periods.divided(losses, spread(amount, journeys)), amount)
 
         return credits
@@ -127,19 +126,17 @@ class Periods:
             warnings.simplefilter("ignore", SingularMatrixWarning)  # the least-norm solution shares evenly
             return model.fit(maxiter=100), used
 
-    def losses(
-        self, amount: np.ndarray, won: np.ndarray, journeys: np.ndarray, start: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """What is lost of each column's amount (groups, b) without each group, and coefficients to start from.
+    def losses(self, amount: np.ndarray, won: np.ndarray, journeys: np.ndarray) -> np.ndarray:
+        """What is lost of each column's amount (groups, b) without each group.
 
         `won` and `journeys` are (journeys, b), or (journeys, 1) for several amounts of the same weighting.
         """
         from scipy.special import expit
 
         if not won.sum():
-            return np.zeros((self.groups, amount.shape[1])), start
+            return np.zeros((self.groups, amount.shape[1]))
         trials, converted = self.at @ journeys, self.at_last @ won
-        fit = fitted(self.design, trials, converted, start)
+        fit = fitted(self.design, trials, converted)
         logit = self.design @ fit
         chance = expit(logit)
         ended, totals = self.at_last @ amount, won.sum(axis=0)
@@ -152,7 +149,7 @@ class Periods:
             fall = chance[later] - expit(logit[later] - fit[self.groups + group])
             lost[group] += (trials[later] * fall * worth[later]).sum(axis=0)
         lost = np.maximum(lost, 0.0)
-        return np.where(lost.sum(axis=0) > 0, lost, direct), np.clip(fit[:, 0], -_SEPARATED, _SEPARATED)
+        return np.where(lost.sum(axis=0) > 0, lost, direct)
 
     def divided(self, losses: np.ndarray, linear: np.ndarray) -> np.ndarray:
         """Losses of groups (groups, b) as those of channels; the others' by their linear credit."""

@@ -17,7 +17,7 @@ _LONGEST = 4.0  # log odds by which a step may move any cell: beyond it the quad
 _FARTHEST = 18.0  # log odds at which a chance is 0 or 1 for all purposes
 
 
-def fitted(design: np.ndarray, trials: np.ndarray, converted: np.ndarray, start: np.ndarray | None) -> np.ndarray:
+def fitted(design: np.ndarray, trials: np.ndarray, converted: np.ndarray) -> np.ndarray:
     """Coefficients (p, b) of each column, the least-norm ones where several fit alike.
 
     Parameters
@@ -25,8 +25,6 @@ def fitted(design: np.ndarray, trials: np.ndarray, converted: np.ndarray, start:
     design : array (cells, p)
     trials, converted : arrays (cells, b)
         Trials and how many of them succeeded; cells without trials do not count.
-    start : array (p,), optional
-        Where to begin; 0 if not given.
 
     Returns
     -------
@@ -34,7 +32,7 @@ def fitted(design: np.ndarray, trials: np.ndarray, converted: np.ndarray, start:
         Finite: where chances of 0 or 1 fit best, log odds end beyond 18.
     """
     size, columns = design.shape[1], trials.shape[1]
-    found = np.zeros((size, columns)) if start is None else np.repeat(start[:, None], columns, axis=1)
+    found = np.zeros((size, columns))  # from 0 the steps stay among the least-norm solutions
     going = np.arange(columns)
     for _ in range(_ROUNDS):
         n, y, at = trials[:, going], converted[:, going], found[:, going]
