@@ -457,8 +457,14 @@ def test_the_answer_names_the_groups_or_everybody(regular):
     worth = cohorts.retention_point_worth(regular, payment=100, discount_rate=0.1)
     options = {"months": 2, "points": 0.01, "payment": 100.0, "currency": "EUR"}
     curves = cohorts.survival_by_group([1, 2, 3, 4] * 10, [True, False] * 20, ["a", "b"] * 20)
-    told = cohorts.contract_conclusions.answer(curves, worth, **options).sentence
+    test = cohorts.log_rank([1, 2, 3, 4] * 10, [True, False] * 20, ["a", "b"] * 20)
+    told = cohorts.contract_conclusions.answer(curves, test, worth, **options).sentence
     assert told.startswith("By month 2 'a' has lost most, 50.0 %")
     assert "EUR 18.69 (95 % interval EUR 16.75 to EUR 20.87) a customer" in told
+    same = [1, 2, 3, 4] * 10, [True, False] * 20, ["a"] * 20 + ["b"] * 20
+    told = cohorts.contract_conclusions.answer(
+        cohorts.survival_by_group(*same), cohorts.log_rank(*same), worth, **options
+    ).sentence
+    assert "'a' has lost 25.0 % and 'b' 25.0 %, which cannot be told apart" in told
     alone = cohorts.survival_by_group([1, 2, 3], [True, False, True], ["all"] * 3)
-    assert "of all customers have left" in cohorts.contract_conclusions.answer(alone, worth, **options).sentence
+    assert "of all customers have left" in cohorts.contract_conclusions.answer(alone, None, worth, **options).sentence

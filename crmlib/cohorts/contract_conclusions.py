@@ -22,6 +22,7 @@ _SEEN = 0.05
 
 def answer(
     curves: pd.DataFrame,
+    test: LogRank | None,
     worth: pd.DataFrame,
     *,
     months: int,
@@ -36,6 +37,8 @@ def answer(
     ----------
     curves : pandas.DataFrame
         As `survival_by_group` gives them.
+    test : LogRank or None
+        Of the same groups; None where there is only one.
     worth : pandas.DataFrame
         `retention_point_worth`, whose first row counts.
     months : int
@@ -47,9 +50,13 @@ def answer(
     ends = sorted(at, key=lambda name: (at[name]["survival"], str(name)))
     first, last = at[ends[0]], at[ends[-1]]
     left = percent(1 - first["survival"]) + between(1 - first["high"], 1 - first["low"], percent, level)
-    wording = f"{left} of all customers have left"
-    if len(ends) > 1:
-        wording = f"{ends[0]!r} has lost most, {left}, and {ends[-1]!r} least, {percent(1 - last['survival'])}"
+    gone, fewest = percent(1 - first["survival"]), percent(1 - last["survival"])
+    if test is None or len(ends) < 2:
+        wording = f"{left} of all customers have left"
+    elif test.p_value < _SEEN:
+        wording = f"{ends[0]!r} has lost most, {left}, and {ends[-1]!r} least, {fewest}"
+    else:
+        wording = f"{ends[0]!r} has lost {gone} and {ends[-1]!r} {fewest}, which cannot be told apart"
     row = worth.iloc[0]
     say = lambda amount: money(amount, currency)  # noqa: E731
     gain = say(row["gain"]) + between(row["gain_low"], row["gain_high"], say, level)
@@ -173,11 +180,13 @@ def ruse(rates: pd.DataFrame) -> Finding:
     rise = last["retention_rate"] - first["retention_rate"]
     error = np.sqrt(sum(row["retention_rate"] * (1 - row["retention_rate"]) / row["due"] for row in (first, last)))
     low, high = rise - 1.96 * error, rise + 1.96 * error
-    moved = "rises" if low > 0 else "falls" if high < 0 else "moves"
+    moved, size = ("rises" if rise > 0 else "falls", f"{100 * abs(rise):.1f}")
+    if low <= 0 <= high:
+        moved, size = "moves", f"{100 * rise:+.1f}"
     ends = between(low, high, lambda x: f"{100 * x:+.1f}", 0.95)
     rates_at = [f"{percent(row['retention_rate'])} at renewal {int(row['renewal'])}" for row in (first, last)]
     sentence = (
-        f"In a simulation in which no customer ever changes, the retention rate {moved} by {100 * rise:+.1f} "
+        f"In a simulation in which no customer ever changes, the retention rate {moved} by {size} "
         f"points{ends}, from {' to '.join(rates_at)}: only who is left has changed."
     )
     return Finding("ruse_of_heterogeneity", rise, "share", sentence, low, high, 0.95)
