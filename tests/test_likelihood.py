@@ -91,6 +91,26 @@ def test_likelihood_is_finite_at_the_extremes(model):
     assert np.isfinite(fitted.score_obs(params)).all()
 
 
+def test_very_many_opportunities_and_renewals():
+    """10,000 of one, a million of the other; of sBG the chance to leave at t is α / (α + β + t - 1) times S(t - 1)."""
+    donors = BetaGeoBetaBinomial([10_000, 4_000, 0, 1, 0], [10_000, 9_000, 0, 1, 0], [10_000, 10_000, 10_000, 1, 1])
+    params = 1.2, 0.75, 0.66, 2.78
+    assert np.isfinite(donors.loglikeobs(params)).all()
+    assert np.isfinite(donors.score_obs(params)).all()
+    t = np.array([999.0, 1_001, 10_000, 1_000_000])
+    alpha, beta = 0.67, 3.8
+    for model, params in ((ShiftedBetaGeometric, (alpha, beta)), (BetaDiscreteWeibull, (alpha, beta, 1.0))):
+        gone, there = model([*t, 2], [True] * 4 + [False]), model([*t, 2], [False] * 4 + [True])
+        ratio = (gone.loglikeobs(params) - there.loglikeobs(params))[1:]  # rows are sorted: the one of 2 comes first
+        # P(leave at t) / S(t) = α / (α + β + t - 1) / (1 - α / (α + β + t - 1))
+        np.testing.assert_allclose(ratio, np.log(alpha / (beta + t - 1)), rtol=1e-7)
+        score = gone.score_obs(params)[1:]
+        step = 1e-3
+        for k in range(len(params)):
+            ends = [gone.loglikeobs(np.array(params) + sign * step * (np.arange(len(params)) == k)) for sign in (1, -1)]
+            np.testing.assert_allclose(score[:, k], (ends[0] - ends[1])[1:] / (2 * step), rtol=1e-3, atol=2e-3)
+
+
 # -- rows --------------------------------------------------------------------------------------
 
 

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crmlib.models.contractual import ContractModel
-from crmlib.models.counts import digamma_rise, log_rising
+from crmlib.models.counts import digamma_rise, log_gamma_ratio, log_rising
 
 Floats = NDArray[np.float64]
 
-#: Beyond so many renewals survival is taken from the beta functions as they are.
-_MANY = 1e4
+#: Beyond so many renewals the beta functions are taken apart otherwise.
+_MANY = 1e3
 
 
 class BetaDiscreteWeibull(ContractModel):
@@ -48,11 +48,12 @@ def beta_survival(alpha: float, beta: float, time: Floats) -> tuple[Floats, dict
     -------
     (value, derivatives by log alpha and log beta, derivative by time)
     """
-    from scipy.special import betaln, digamma
+    from scipy.special import digamma, gammaln
 
     value = log_rising(beta, time) - log_rising(alpha + beta, time)
     # over many renewals the two are huge and their difference is lost
-    value = np.where(time > _MANY, betaln(alpha, beta + time) - betaln(alpha, beta), value)
+    many = gammaln(alpha + beta) - gammaln(beta) - log_gamma_ratio(beta + np.maximum(time, _MANY), alpha)
+    value = np.where(time > _MANY, many, value)
     both = digamma_rise(alpha + beta, time)
     slopes = {"alpha": -alpha * both, "beta": beta * (digamma_rise(beta, time) - both)}
     return value, slopes, digamma(beta + time) - digamma(alpha + beta + time)

@@ -39,6 +39,19 @@ def log_rising(base: Any, x: Floats) -> Floats:
     return np.asarray(np.where(x > 0, gammaln(some) - betaln(base, some), 0.0))
 
 
+def log_gamma_ratio(large: Any, more: Any) -> Floats:
+    r"""Logarithm of :math:`\Gamma(z + a) / \Gamma(z)` for z of at least 50, where the two logarithms would cancel.
+
+    Stirling's series of both, with the leading terms subtracted by hand; its error is below 1e-15.
+    """
+
+    def rest(z: Any) -> Any:
+        return (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / z**2) / z**2) / z**2) / z
+
+    both = large + more
+    return np.asarray((large - 0.5) * np.log1p(more / large) + more * (np.log(both) - 1) + rest(both) - rest(large))
+
+
 def digamma_rise(base: Any, x: Floats) -> Floats:
     r""":math:`\psi(c + x) - \psi(c)`, the derivative of `log_rising` by c."""
     from scipy.special import digamma
