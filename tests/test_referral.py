@@ -367,6 +367,10 @@ def test_growth_by_hand():
     # a third every ten days: e^(-10 r) / 3 = 1
     assert rate["rate"] == pytest.approx(-np.log(3) / 10)
     assert rate["halving_days"] == pytest.approx(10 * np.log(2) / np.log(3))
+    ends = referral.growth_rate(made, days=20, reproduction=(0.25, 2.0))
+    assert [ends["low"], ends["high"]] == pytest.approx([-np.log(4) / 10, np.log(2) / 10])
+    with pytest.raises(ParameterError, match="two numbers above 0"):
+        referral.growth_rate(made, days=20, reproduction=(0.0, 1.0))
     for options in ({"horizon": 0}, {"seeds": 0.0}):
         with pytest.raises(ParameterError):
             referral.growth_curve(made, **{"days": 20, "horizon": 10} | options)
@@ -610,6 +614,10 @@ def test_conclusions_take_their_direction_from_the_numbers():
     same = worth.assign(low=-1.0)
     assert "cannot be told apart" in conclusions.answer(row, same, **options).sentence
     assert "explains hardly any" in conclusions.attributes(worth, currency="USD", level=0.95).sentence
+    fewer = worth.assign(difference=[-6.0, -5.9], low=-9.0, high=-2.0)
+    assert "bring USD 5.90 less margin (95 % interval USD 2.00 to USD 9.00)" in (
+        conclusions.attributes(fewer, currency="USD", level=0.95).sentence
+    )
     half = worth.assign(difference=[6.0, 3.0])
     assert "explains 50 % of it" in conclusions.attributes(half, currency="USD", level=0.95).sentence
 

@@ -133,10 +133,11 @@ def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
         return Finding(
             key, None, currency, "No referred customer has others alike in month and attributes to compare with."
         )
-    ends = between(row["low"], row["high"], lambda x: money(x, currency), level)
+    side = "less" if row["difference"] < 0 else "more"
     sentence = (
-        f"Among customers alike in month and attributes the referred bring {money(row['difference'], currency)} more "
-        f"margin{ends}, against {money(naive['difference'], currency)} as they are: {_recorded(row, naive)}."
+        f"Among customers alike in month and attributes the referred bring {money(abs(row['difference']), currency)} "
+        f"{side} margin{_ends(row, currency, level)}, against a difference of {money(naive['difference'], currency)} "
+        f"as they are: {_recorded(row, naive)}."
     )
     return _finding(key, row["difference"], currency, sentence, row["low"], row["high"], level)
 
@@ -192,7 +193,7 @@ def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float 
         net["high"],
         above=f"at {money(paid, currency)} the programme pays",
         below=f"at {money(paid, currency)} the programme costs more than it brings",
-        same=f"at {money(paid, currency)} cannot be told whether the programme pays",
+        same=f"at {money(paid, currency)} it cannot be told whether the programme pays",
     )
     source = (
         f"{percent(caused, 0)} of those brought come because of the reward, so that one"
@@ -232,6 +233,14 @@ def _finding(key: str, value: float, unit: str, sentence: str, low: float, high:
     if np.isfinite(value) and np.isfinite(low) and np.isfinite(high):
         return Finding(key, value, unit, sentence, low, high, level)
     return Finding(key, value if np.isfinite(value) else None, unit, sentence)
+
+
+def _ends(row: pd.Series, currency: str, level: float) -> str:
+    """Interval of a difference in money, of its size where it lies below zero."""
+    low, high = row["low"], row["high"]
+    if row["difference"] < 0:
+        low, high = -high, -low
+    return between(low, high, lambda x: money(x, currency), level)
 
 
 def _apart(row: pd.Series, currency: str) -> str:

@@ -159,19 +159,21 @@ def growth_curve(
     return table
 
 
-def growth_rate(base: ReferralBase, *, days: int) -> dict[str, float]:
+def growth_rate(base: ReferralBase, *, days: int, reproduction: tuple[float, float] | None = None) -> dict[str, float]:
     """Array: rate at which referrals alone grow or die out in the end.
 
     Parameters
     ----------
     base, days
         As in `growth_curve`.
+    reproduction : (float, float), optional
+        Interval of R, both above 0: the rate is found for both ends too, the curve's shape kept.
 
     Returns
     -------
     dict
-        rate (a day; negative while R is below 1), doubling_days (NaN while they die out), halving_days (NaN while
-        they grow).
+        rate (a day; negative while R is below 1), low, high (NaN without `reproduction`), doubling_days (NaN while they
+        die out), halving_days (NaN while they grow).
 
     Raises
     ------
@@ -179,12 +181,25 @@ def growth_rate(base: ReferralBase, *, days: int) -> dict[str, float]:
     DataError
         Nobody has brought anyone, or all on the day they came.
     """
-    from scipy.optimize import brentq
-
     steps = _steps(base, days)
-    ages = np.arange(len(steps))
     if not steps[1:].sum():
         raise DataError(f"nobody has brought a customer after the first day and within {days} days: no rate of growth")
+    low = high = np.nan
+    if reproduction is not None:
+        if not 0 < min(reproduction) <= max(reproduction) < np.inf:
+            raise ParameterError(f"reproduction is {reproduction}; give an interval of two numbers above 0")
+        low, high = (_rate(steps * (end / steps.sum())) for end in reproduction)
+    rate = _rate(steps)
+    time = np.log(2) / abs(rate) if rate else np.inf
+    found = {"rate": rate, "low": low, "high": high}
+    return found | {"doubling_days": time if rate > 0 else np.nan, "halving_days": np.nan if rate > 0 else time}
+
+
+def _rate(steps: np.ndarray) -> float:
+    """Solution of the Euler-Lotka equation by whole days."""
+    from scipy.optimize import brentq
+
+    ages = np.arange(len(steps))
 
     def beyond(rate: float) -> float:
         return float(steps @ np.exp(-rate * ages)) - 1
@@ -194,10 +209,7 @@ def growth_rate(base: ReferralBase, *, days: int) -> dict[str, float]:
         low *= 2
     while beyond(high) > 0:
         high *= 2
-    rate = float(brentq(beyond, low, high, xtol=1e-14))
-    grows = rate > 0
-    time = np.log(2) / abs(rate) if rate else np.inf
-    return {"rate": rate, "doubling_days": time if grows else np.nan, "halving_days": np.nan if grows else time}
+    return float(brentq(beyond, low, high, xtol=1e-14))
 
 
 def _steps(base: ReferralBase, days: int) -> np.ndarray:

@@ -132,7 +132,8 @@ def simulate(
     reproduction : float
         Customers that a customer refers in the long run where a reward is offered, 0 (nobody refers) to
         0.8. Above 0 there is a table referrals, and customers have a `referral_arm`: a quarter of them,
-        by lot, are offered no reward. Who is won, when and by which channel stays as it is without.
+        by lot, are offered no reward. Who is won, when and by which channel stays as it is without: as the
+        number of customers is set, how many they refer in all varies less than in a branching process.
     referral_days : float
         Mean cycle time: days from winning a customer to winning one whom they refer, 1 to 3,650.
     referral_lift, referral_stay : float
