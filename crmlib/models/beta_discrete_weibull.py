@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crmlib.models.contractual import ContractModel
-from crmlib.models.counts import digamma_rise, log_gamma_ratio, log_rising
+from crmlib.models.counts import digamma_gap, digamma_rise, log_gamma_ratio, log_rising
 
 Floats = NDArray[np.float64]
 
@@ -52,8 +52,10 @@ def beta_survival(alpha: float, beta: float, time: Floats) -> tuple[Floats, dict
 
     value = log_rising(beta, time) - log_rising(alpha + beta, time)
     # over many renewals the two are huge and their difference is lost
-    many = gammaln(alpha + beta) - gammaln(beta) - log_gamma_ratio(beta + np.maximum(time, _MANY), alpha)
+    late = beta + np.maximum(time, _MANY)
+    many = gammaln(alpha + beta) - gammaln(beta) - log_gamma_ratio(late, alpha)
     value = np.where(time > _MANY, many, value)
+    by_time = np.where(time > _MANY, -digamma_gap(late, alpha), digamma(beta + time) - digamma(alpha + beta + time))
     both = digamma_rise(alpha + beta, time)
     slopes = {"alpha": -alpha * both, "beta": beta * (digamma_rise(beta, time) - both)}
-    return value, slopes, digamma(beta + time) - digamma(alpha + beta + time)
+    return value, slopes, by_time

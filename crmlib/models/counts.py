@@ -52,6 +52,12 @@ def log_gamma_ratio(large: Any, more: Any) -> Floats:
     return np.asarray((large - 0.5) * np.log1p(more / large) + more * (np.log(both) - 1) + rest(both) - rest(large))
 
 
+def digamma_gap(large: Any, more: Any) -> Floats:
+    r""":math:`\psi(z + a) - \psi(z)` for z of at least 1,000, as `log_gamma_ratio`, of which it is the derivative."""
+    both = large + more
+    return np.asarray(np.log1p(more / large) + more / (2 * large * both) + (1 / large**2 - 1 / both**2) / 12)
+
+
 def digamma_rise(base: Any, x: Floats) -> Floats:
     r""":math:`\psi(c + x) - \psi(c)`, the derivative of `log_rising` by c."""
     from scipy.special import digamma
