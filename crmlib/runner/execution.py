@@ -13,6 +13,7 @@ watchdog needs its process group, and a second interpreter would cost a second o
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -29,6 +30,7 @@ from typing import Any, Literal
 from crmlib.errors import ParameterError
 from crmlib.runner import processes
 from crmlib.runner.parallel import Interruption
+from crmlib.runner.records import write_atomic
 
 #: Cells with these tags are for people at a keyboard: removed before a run.
 NOT_RUN = ("interactive", "exercise", "solution")
@@ -43,6 +45,7 @@ _START_TIMEOUT = 120
 _KERNEL_ENDED = "the kernel ended before the notebook did (exit(), killed, out of memory, or os._exit)"
 _LONGEST = 500  # characters of a message
 _IOPUB_TIMEOUT = 60
+_KEPT_AFTER = 1.0  # seconds that a cell runs before the notebook is written as it stands
 _STOPPED = "the runner was told to stop"
 
 #: What Jupyter has to say of a dying kernel is in our account; its own lines would only puzzle.
@@ -143,7 +146,7 @@ def execute(
     root : Path
         Working directory of the kernel.
     output : Path
-        Where papermill keeps the notebook up to date while it runs.
+        Where the notebook is written while a cell takes long, for whoever asks how far it came.
     cell_timeout, run_timeout : int
         Seconds for one cell and for all.
     on_cell : callable
@@ -190,10 +193,17 @@ def _drive(
     environment: dict[str, str],
     stopping: Callable[[], bool],
 ) -> None:
+    import nbformat
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine
 
+    kept: list[asyncio.TimerHandle] = []
+
+    def keep() -> None:
+        write_atomic(output, nbformat.writes(notebook) + "\n")
+
     def started(cell: Any, cell_index: int) -> None:
+        kept.append(asyncio.get_running_loop().call_later(_KEPT_AFTER, keep))  # papermill would write it twice a cell
         account.group = _group(kernel)
         if account.outcome == "good":  # the cell that ended the kernel stays the one to name
             account.cell = cell_index
@@ -207,6 +217,7 @@ def _drive(
         account.peak_memory = max(account.peak_memory, processes.peak_memory(getattr(kernel.provisioner, "pid", None)))
 
     def executed(cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        kept.pop().cancel()
         note_memory()
         content = execute_reply["content"]
         # exit() and quit() answer ok, then the kernel ends: told the same whichever is seen first
@@ -234,7 +245,11 @@ def _drive(
                 on_cell_executed=executed,
             ).execute(env=environment, cleanup_kc=True)
 
-    Engine.execute_notebook(notebook, "python3", output_path=str(output), progress_bar=False)
+    try:
+        Engine.execute_notebook(notebook, "python3", output_path=None, progress_bar=False)
+    finally:
+        for handle in kept:
+            handle.cancel()
 
 
 def _judge(notebook: Any, account: Account) -> None:
@@ -305,7 +320,13 @@ def warm_up(root: Path) -> None:
 
 def _shared_environment(root: Path) -> dict[str, str]:
     """The runner's environment, with one fixed hash seed and linear algebra in one thread."""
-    return {**os.environ, **processes.ONE_THREAD, "CRM_PROJECT": str(root), "PYTHONHASHSEED": "0"}
+    return {
+        **processes.KEPT_MEMORY,
+        **os.environ,
+        **processes.ONE_THREAD,
+        "CRM_PROJECT": str(root),
+        "PYTHONHASHSEED": "0",
+    }
 
 
 def _environment(root: Path, folder: Path, mark: str) -> dict[str, str]:

@@ -50,7 +50,14 @@ PRELOADED = (
     "matplotlib.pyplot",
     "seaborn",
     "narwhals.stable.v2",
+    "narwhals._arrow.dataframe",
+    "narwhals._pandas_like.dataframe",
+    "narwhals._pandas_like.group_by",
+    "pyarrow.dataset",
+    "statsmodels.miscmodels.ordinal_model",
 )
+#: Not for kernels: the runner itself, and what only a person at a keyboard calls.
+NOT_FOR_KERNELS = ("cli", "exercises", "runner")
 #: Left to the kernels, for these start threads; statsmodels names Polars only to compare types.
 LATE = ("polars", "duckdb")
 
@@ -91,12 +98,33 @@ def preload() -> str:
     for name in LATE:  # out of the way again: a kernel finds no trace of them
         if type(sys.modules.pop(name, None)) is types.ModuleType:
             return f"{name} is loaded by what it imports"
+    with _as_in_a_kernel():
+        _preload_library()
+    for name in LATE:
+        if name in sys.modules:
+            return f"{name} is loaded by this package"
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         return f"{threads} threads run in it"
     gc.collect()
     gc.freeze()  # what is shared stays shared: the collector would touch, and so copy, every page
     return ""
+
+
+def _preload_library() -> None:
+    """Import this package, and draw a figure: fonts are found and read once for all kernels."""
+    import pkgutil
+
+    import crmlib
+    from crmlib import figures
+
+    for module in pkgutil.iter_modules(crmlib.__path__):
+        if module.name not in NOT_FOR_KERNELS:
+            importlib.import_module(f"crmlib.{module.name}")
+    figure, axes = figures.canvas()
+    figures.curve(axes, [0, 1], [0, 1], name="line")
+    figures.legend(figures.label(axes, title="title", x="x", y="y"))
+    figures.png(figure)
 
 
 @contextlib.contextmanager

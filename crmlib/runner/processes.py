@@ -14,6 +14,13 @@ MARK = "CRM_RUN"
 #: Linear algebra in one thread, warm or cold: sums in one order, so the same bits on every machine.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
+#: Memory that a kernel frees it keeps for itself (glibc): arrays come and go, and the system clears each new page.
+KEPT_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 31),
+    "MALLOC_TOP_PAD_": str(1 << 26),
+}
+
 
 def kill_all(group: int | None, mark: str) -> None:
     """Kill a process group, then what left the group but still carries the run's mark.
