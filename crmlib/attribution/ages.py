@@ -11,7 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmlib.attribution.paths import UNKNOWN
-from crmlib.errors import DataError, ParameterError
+from crmlib.errors import DataError, MissingColumnsError, ParameterError
 from crmlib.frames import as_date, day_number, to_pandas, wrap
 
 Day = datetime.date | str | None
@@ -51,6 +51,9 @@ def order_margins(orders: Any, costs: Any = None, *, margin_rate: float | None =
             raise ParameterError("give costs or margin_rate, not both: the rate already holds the costs")
         amount = nw.col("amount").cast(nw.Float64)
         return wrap(orders, keys, table="orders").with_columns(margin=margin_rate * amount).to_native()
+    wrap(orders, keys, table="orders")
+    if "cost" not in nw.from_native(orders).collect_schema().names():
+        raise MissingColumnsError("orders lacks 'cost', so margins are unknown; add it, or give a margin_rate above 0")
     rates = {} if costs is None else _rates(costs)
     drivers = [driver for driver in rates if driver != "orders"]
     view = wrap(orders, list(dict.fromkeys([*keys, "cost", *drivers])), table="orders")

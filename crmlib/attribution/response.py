@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MOST_CARRY = 0.9
 #: Scales that are tried, as multiples of the largest weekly spend; a curve beyond them is a straight line.
 _SCALES = (0.05, 5.0)
+#: Where spend tells next to nothing the sum of squares is flat, and the search would walk on without finding better.
+_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ def _fit(spend: np.ndarray, won: np.ndarray, start: np.ndarray, bend: float | No
         x_scale=np.maximum(inside, 1e-2),
         loss="soft_l1" if bend else "linear",
         f_scale=bend or 1.0,
+        max_nfev=_STEPS,
     )
     return found.x, float(found.cost)
 
