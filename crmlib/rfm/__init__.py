@@ -10,21 +10,13 @@ the last purchase (`purchase_history`); in marketing it is the time since the la
 """
 
 from crmlib.rfm import conclusions
+from crmlib.rfm.chain import ChainForecast, chain_forecast, chain_value, expected_standing, segment_value
 from crmlib.rfm.future import FutureSpend, future_spend, still_customer
 from crmlib.rfm.history import holdout_history, purchase_history
 from crmlib.rfm.holdout import scored_holdout
 from crmlib.rfm.isovalue import iso_value
 from crmlib.rfm.lookalikes import LookAlikes, best_customers, held_out_probabilities, look_alikes, ranking_quality
-from crmlib.rfm.migration import (
-    SILENT,
-    ChainForecast,
-    chain_forecast,
-    chain_value,
-    expected_standing,
-    migration_matrix,
-    segment_moves,
-    segment_value,
-)
+from crmlib.rfm.migration import SILENT, migration_matrix, segment_moves
 from crmlib.rfm.naming import SEGMENTS, segment_grid, segments
 from crmlib.rfm.opportunities import opportunity_history
 from crmlib.rfm.selection import captured_share, gains_curve, lift_table, rule_comparison, simple_rules

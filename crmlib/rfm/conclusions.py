@@ -11,7 +11,7 @@ from crmlib.findings import Finding, between, count, money, percent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crmlib.rfm.migration import ChainForecast
+    from crmlib.rfm.chain import ChainForecast
 
 
 def answer(rules: pd.DataFrame, *, rule: str, depth: float, days: int, level: float = 0.95) -> Finding:
