@@ -1036,9 +1036,28 @@ def test_overpaid_names_both_ends():
     ],
 )
 def test_holdout_refutes_agrees_or_exceeds(effect, words):
-    row = pd.Series(dict(zip(["increment", "low", "high"], effect, strict=True)))
+    row = pd.Series(dict(zip(["increment", "low", "high"], effect, strict=True)) | {"detectable": 30})
     claim = pd.Series({"rule": "last touch", "channel": "clicks", "credit": 100})
     finding = attribution.conclusions.holdout(row, claim, cost=900, currency="USD", worth=10)
+    assert words in finding.sentence
+    assert finding.sentence.endswith("So large a test finds 30 added customers in 80 % of draws.")
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((5, 65), "which refutes the 100 of last touch: the interval is 2.0 times as wide as that of prospects"),
+        ((-40, 110), "which allows the 100 of last touch: the interval is 5.0 times as wide"),
+        ((120, 149), "which exceeds the 100 of last touch: the interval is about as wide as"),
+        ((120, 140), "the interval is narrower than"),
+        ((-np.inf, np.inf), "is found to add 35 customers, of so few regions without an interval."),
+    ],
+)
+def test_a_regional_holdout_is_set_beside_the_rule_and_the_prospects(ends, words):
+    row = pd.Series({"increment": 35, "low": ends[0], "high": ends[1], "regions_with": 20, "regions_without": 20})
+    claim = pd.Series({"rule": "last touch", "channel": "clicks", "credit": 100})
+    finding = attribution.conclusions.regional_holdout(row, pd.Series({"low": 0, "high": 30}), claim)
+    assert finding.sentence.startswith("Held out from 20 of 40 regions instead, clicks is found to add 35")
     assert words in finding.sentence
 
 
@@ -1061,8 +1080,8 @@ def test_the_ranking_says_which_neighbours_cannot_be_told_apart():
     assert table["channel"].tolist() == ["c", "b", "a", "d"]
     assert table["sentence"].tolist() == [
         "c is ahead of b.",
-        "b and a cannot be told apart.",
-        "a and d are not compared: too few journeys converted.",
+        "b cannot be told apart from a.",
+        "a: too few conversions to compare with d.",
         "",
     ]
     assert table["difference"].iloc[:3].tolist() == pytest.approx([196 / 509, 4 / 509, 95 / 509])

@@ -199,7 +199,7 @@ def test_rules_are_reconciled_with_experiments():
     table = attribution.reconciliation(credits, effects, channel="clicks", truth=3)
     assert table["source"].tolist() == ["last touch", "linear", "people", "the truth"]
     assert table["customers"].tolist() == [100, 30, 20, 3]
-    assert table["by people"].tolist() == ["too many", "agrees", "agrees", "too few"]
+    assert table["by people"].tolist() == ["too many", "agrees", "", "too few"]
     assert table["low"].isna().tolist() == [True, True, False, True]
     with pytest.raises(ParameterError, match="channel 'tv'"):
         attribution.reconciliation(credits, effects, channel="tv")

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from crmlib.attribution.sample import CreditSample
 
 
+#: How the first word of a standing joins its subject.
+_JOINED = {"ahead": " is ", "cannot": " ", "too": ": "}
+
+
 def paired_comparison(
     names: tuple[str, ...] | list[str],
     estimate: np.ndarray,
@@ -92,7 +96,8 @@ def ranking(sample: CreditSample, *, level: float = 0.95) -> pd.DataFrame:
     pandas.DataFrame, one row a channel, the most credit first, ties by name
         rank, channel, share, rank_low, rank_high, place_kept (part of the replicates in which it takes
         the same place, 0-1), next (the channel below it, empty for the last), difference (of shares, in
-        points of 0-1), p_holm, distinct, sentence (in words; empty for the last).
+        points of 0-1), p_holm, distinct, standing ("ahead of" the next, or "cannot be told apart from"
+        it; empty for the last), sentence (the same with its subject).
     """
     import pandas as pd
 
@@ -109,9 +114,13 @@ def ranking(sample: CreditSample, *, level: float = 0.95) -> pd.DataFrame:
     p = np.full(len(table), np.nan)
     p[usable] = holm(_two_sided(table["difference"].to_numpy()[usable], error[usable]))
     table = table.assign(p_holm=p, distinct=p < 1 - level)
-    table["sentence"] = [_told(*row) for row in zip(table["channel"], table["next"], table["distinct"], p, strict=True)]
+    table["standing"] = [_told(*row) for row in zip(table["next"], table["distinct"], p, strict=True)]
+    table["sentence"] = [
+        f"{channel}{_JOINED[told.split()[0]]}{told}." if told else ""
+        for channel, told in zip(table["channel"], table["standing"], strict=True)
+    ]
     columns = ["rank", "channel", "share", "rank_low", "rank_high", "place_kept", "next", "difference", "p_holm"]
-    found = table[[*columns, "distinct", "sentence"]].reset_index(drop=True)
+    found = table[[*columns, "distinct", "standing", "sentence"]].reset_index(drop=True)
     return found.astype({"rank": "int64"}) if len(found) else pd.DataFrame(found)
 
 
@@ -123,9 +132,9 @@ def _two_sided(difference: np.ndarray, error: np.ndarray) -> np.ndarray:
     return np.where(error > 0, 2 * norm.sf(deviate), np.where(difference == 0, 1.0, 0.0))
 
 
-def _told(channel: str, below: str, distinct: bool, p: float) -> str:
+def _told(below: str, distinct: bool, p: float) -> str:
     if not below:
         return ""
     if np.isnan(p):
-        return f"{channel} and {below} are not compared: too few journeys converted."
-    return f"{channel} is ahead of {below}." if distinct else f"{channel} and {below} cannot be told apart."
+        return f"too few conversions to compare with {below}"
+    return f"ahead of {below}" if distinct else f"cannot be told apart from {below}"

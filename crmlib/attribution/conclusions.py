@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmlib.attribution.comparison import paired_comparison
+from crmlib.attribution.holdout_conclusions import holdout, regional_holdout
 from crmlib.attribution.money import EARNS, FREE, LOSES
 from crmlib.attribution.sample import CreditSample
 from crmlib.attribution.truth import TRUTH
@@ -15,6 +16,8 @@ from crmlib.findings import Finding, between, count, money, percent
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = ["answer", "cut", "disagreement", "holdout", "leader", "memory", "overpaid", "regional_holdout"]
 
 
 def answer(
@@ -109,48 +112,6 @@ def cut(ranking: pd.DataFrame, *, cut: float, currency: str, where: str) -> Find
         )
     sentence = f"If {where} saved {percent(cut, 0)} of its budget, {said}, and where the truth does {count(truth)}."
     return Finding("lost_profit_worst_rule", worst["lost_profit"], currency, sentence)
-
-
-def holdout(
-    effect: pd.Series, claim: pd.Series, *, cost: float, worth: float, currency: str, level: float = 0.95
-) -> Finding:
-    """What an experiment says about one channel, beside the customers that a rule claims for it.
-
-    Parameters
-    ----------
-    effect : pandas.Series
-        As `holdout_effect` gives it.
-    claim : pandas.Series
-        rule, channel, credit: a row of `rule_bias`, the channel being the one that was held out.
-    cost : float
-        What the channel cost.
-    worth, currency
-        What a newly won customer is worth.
-    level : float
-        Level of the effect's interval.
-    """
-    adds = count(effect["increment"]) + between(effect["low"], effect["high"], count, level)
-    needed = cost / worth
-    would_pay = f"the {count(needed)} that would pay for it at {money(worth, currency)} each"
-    if effect["high"] < needed:
-        money_says = f"fewer than {would_pay}"
-    elif effect["low"] > needed:
-        money_says = f"more than {would_pay}"
-    else:
-        money_says = f"which leaves open whether they are {would_pay}"
-    if claim["credit"] > effect["high"]:
-        verb = "refutes"
-    elif claim["credit"] < effect["low"]:
-        verb = "exceeds"
-    else:
-        verb = "agrees with"
-    sentence = (
-        f"Held out from half of the prospects by lot, {claim['channel']} is found to add {adds} customers, "
-        f"{money_says}; that {verb} the {count(claim['credit'])} that {claim['rule']} credits it with."
-    )
-    return Finding(
-        "holdout_increment", effect["increment"], "customers", sentence, effect["low"], effect["high"], level
-    )
 
 
 def leader(sample: CreditSample, *, where: str, level: float = 0.95) -> Finding:

@@ -174,7 +174,8 @@ def reconciliation(
     -------
     pandas.DataFrame, one row a rule, in their order, then one an experiment, then the truth
         source, customers, low, high (missing for rules and truth) and, for each experiment, a column
-        "by " and its label: "too many", "agrees" or "too few" customers, by its interval.
+        "by " and its label: "too many", "agrees" or "too few" customers, by its interval (empty for
+        experiments).
 
     Raises
     ------
@@ -197,7 +198,8 @@ def reconciliation(
     table = pd.concat([table, pd.DataFrame(found).astype({"customers": float})], ignore_index=True)
     for label, one in effects.items():
         above, below = table["customers"] > one["high"], table["customers"] < one["low"]
-        table[f"by {label}"] = np.select([above, below], ["too many", "too few"], "agrees")
+        told = np.select([above, below], ["too many", "too few"], "agrees")
+        table[f"by {label}"] = np.where(table["source"].isin(list(effects)), "", told)
     return table
 
 
