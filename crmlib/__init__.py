@@ -15,13 +15,13 @@ data
 models            one distribution of behaviour a file: BG/NBD, Pareto/NBD, gamma-gamma, sBG and more
 topics
     attribution   which channel brought the customer?                   notebook 01
-    cohorts       do customers stay?                                    notebook 02
+    cohorts       do customers stay, which subscribers leave?           notebooks 02, 15
     loyalty       does 80/20 hold, and what does the programme add?     notebook 03
     rewards       do points move purchases, do members stay?            notebook 18
     profitability which customers lose money, and should they go?       notebook 04
     clv           what are customers still worth?                       notebook 06
     rfm           whom should we select?                                notebook 05
-    wallet        how much of what they spend is ours?
+    wallet        how much of what they spend is ours?                  notebook 19
     satisfaction  do satisfied customers come back?                     notebook 17
     referral      do customers bring customers, what is one worth?      notebook 20
 presentation

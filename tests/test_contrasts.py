@@ -173,6 +173,19 @@ CONTRASTS["21_paths"] = {
     "level": 0.8,
 }
 
+CONTRASTS["19_wallet"] = {
+    "source": "complete_journey",
+    "engine": "duckdb",
+    "as_of": "2017-11-30",
+    "seed": 3,
+    "category": "SOFT DRINKS",
+    "ours": "69",
+    "largest": 4,
+    "panel": "yogurt",
+    "half_days": 90,
+    "level": 0.8,
+}
+
 
 @functools.cache
 def committed(stem):
@@ -628,3 +641,35 @@ def test_paths_at_the_contrast_are_what_pandas_counts(contrasted):
     assert found["median_days_to_conversion"].value == pytest.approx(
         median[int(np.ceil(len(median) / 2)) - 1], rel=1e-4
     )
+
+
+def test_wallet_at_the_contrast_is_what_pandas_counts(contrasted):
+    """Share of requirements, smallest brand and repeat from the order lines by plain pandas."""
+    found = contrasted("19_wallet")
+    tables = data.load("complete_journey")
+    goods = tables["products"].query("category == 'SOFT DRINKS'").dropna(subset="manufacturer_id")
+    lines = tables["order_lines"].merge(goods[["product_id", "manufacturer_id"]], on="product_id")
+    lines = lines.merge(tables["orders"][["order_id", "customer_id", "ordered_at"]], on="order_id")
+    lines = lines[lines["ordered_at"] < "2017-12-01"].assign(maker=lines["manufacturer_id"].astype(str))
+    each = lines.drop_duplicates(["order_id", "maker"])
+    buyers = each.loc[each["maker"] == "69", "customer_id"].unique()
+    theirs = each[each["customer_id"].isin(buyers)]
+    share = (theirs["maker"] == "69").mean()
+    top = each["maker"].value_counts().index[:4]
+    # Orders with two brands beyond the named ones are one purchase of each of them, as the matrix adds them up.
+    assert found["category_share_of_buyers"].value == pytest.approx(share, rel=1e-4)
+    reach = each[each["maker"].isin(top)].groupby("maker")["customer_id"].nunique() / len(tables["customers"])
+    assert f"by {100 * reach.min():.1f} % of households" in found["as_often_as_their_size"].sentence
+
+    day = pd.Timestamp("2017-11-30")
+    second = each[each["ordered_at"] >= day - pd.Timedelta(days=89)]
+    first = each[
+        (each["ordered_at"] >= day - pd.Timedelta(days=179)) & (each["ordered_at"] < day - pd.Timedelta(days=89))
+    ]
+    named = first["maker"].value_counts().index[:4]
+    pairs = [
+        set(zip(part["customer_id"], part["maker"].where(part["maker"].isin(named), "other"), strict=True))
+        for part in (first, second)
+    ]
+    again = len(pairs[0] & pairs[1]) / len(pairs[0])
+    assert f"in 90 days {100 * again:.1f} %" in found["repeat_minus_predicted"].sentence

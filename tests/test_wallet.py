@@ -315,3 +315,127 @@ def test_panel_purchases_count_rows_on_every_engine(frame):
         [1, "Q", 1],
         [2, "P", 1],
     ]
+
+
+# -- against size ------------------------------------------------------------------------------
+
+FIVE = pd.Series({"A": 0.4, "B": 0.25, "C": 0.18, "D": 0.1, "E": 0.07})
+
+
+@pytest.mark.parametrize("buyers_only", [False, True])
+def test_simulated_purchases_are_of_the_market(buyers_only):
+    """40,000 households: mean count, shares and penetrations within four standard errors of their formulas."""
+    market = models.DirichletMarket(2.5, 0.6, 1.2, FIVE)
+    made = wallet.simulated_purchases(market, 40_000, buyers_only=buyers_only, rng=np.random.default_rng(1))
+    total = made.sum(axis=1)
+    part = market.category_penetration() if buyers_only else 1.0
+    assert (total > 0).all() == buyers_only
+    assert total.mean() == pytest.approx(2.5 / part, abs=4 * total.std() / 200)
+    reach = (made > 0).mean()
+    expected = market.brand_measures().set_index("brand")["penetration"] / part
+    np.testing.assert_array_less(np.abs(reach - expected), 4 * np.sqrt(expected * (1 - expected) / 40_000))
+    # Share of a brand: its taste varies over households, weighed by purchases; sizes are 0.4 and less.
+    np.testing.assert_allclose(made.sum() / made.to_numpy().sum(), FIVE, atol=0.02)
+
+
+def test_a_market_where_hardly_anybody_buys_can_be_simulated():
+    market = models.DirichletMarket(1e-6, 1e-7, 1.2, FIVE)
+    made = wallet.simulated_purchases(market, 500, buyers_only=True, rng=np.random.default_rng(1))
+    assert (made.sum(axis=1) > 0).all()
+
+
+def test_where_only_size_matters_few_brands_are_called_otherwise():
+    """8 markets of 5 brands fitted anew: 95 % within three errors are as their size; a brand made loyal is found."""
+    market, rng = models.DirichletMarket(2.5, 0.6, 1.2, FIVE), np.random.default_rng(4)
+    verdicts = []
+    for _ in range(8):
+        made = wallet.simulated_purchases(market, 1_000, rng=rng)
+        predicted = wallet.predicted_measures(models.Dirichlet(made).fit().market, 1_000, replicates=60, rng=rng)
+        seen = wallet.brand_measures(made, replicates=2, rng=rng)
+        verdicts += wallet.against_size(seen, predicted, measure="category_share")["verdict"].tolist()
+    assert np.mean([each == "as its size" for each in verdicts]) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 40)
+    loyal = wallet.loyal_brand(made, brand="E", share=0.5, rng=rng)
+    assert loyal.to_numpy().sum() == made.to_numpy().sum()
+    predicted = wallet.predicted_measures(models.Dirichlet(loyal).fit().market, 1_000, replicates=60, rng=rng)
+    seen = wallet.brand_measures(loyal, replicates=2, rng=rng)
+    found = wallet.against_size(seen, predicted, measure="category_share").set_index("brand")
+    assert found.loc["E", "verdict"] == "more than its size"
+
+
+def test_predictions_are_the_formulas_and_hold_them():
+    market = models.DirichletMarket(2.5, 0.6, 1.2, FIVE)
+    made = wallet.predicted_measures(market, 2_000, replicates=100, rng=np.random.default_rng(2))
+    expected = market.brand_measures()
+    for name in ("penetration", "purchases_per_buyer", "category_share", "sole_share"):
+        np.testing.assert_allclose(made[name], expected[name])
+        assert (made[f"{name}_low"] < made[name]).all()
+        assert (made[name] < made[f"{name}_high"]).all()
+    among = wallet.predicted_measures(market, 50, buyers_only=True, replicates=20, rng=np.random.default_rng(2))
+    np.testing.assert_allclose(among["penetration"], expected["penetration"] / market.category_penetration())
+
+
+def test_impossible_predictions_are_refused():
+    market, rng = models.DirichletMarket(2.5, 0.6, 1.2, FIVE), np.random.default_rng(1)
+    with pytest.raises(ParameterError, match="households is 0"):
+        wallet.simulated_purchases(market, 0, rng=rng)
+    with pytest.raises(ParameterError, match="shares add up to 0.93"):
+        wallet.simulated_purchases(models.DirichletMarket(2.5, 0.6, 1.2, FIVE.iloc[:4]), 10, rng=rng)
+    with pytest.raises(ParameterError, match="replicates is 0"):
+        wallet.predicted_measures(market, 10, replicates=0, rng=rng)
+    made = wallet.predicted_measures(market, 50, replicates=5, rng=rng)
+    with pytest.raises(ParameterError, match="measure is 'size'"):
+        wallet.against_size(made, made, measure="size")
+    with pytest.raises(DataError, match="a brand has no prediction"):
+        wallet.against_size(made, made.head(2), measure="category_share")
+    with pytest.raises(ParameterError, match="brand is 'Z'"):
+        wallet.loyal_brand(pd.DataFrame({"A": [1]}), brand="Z", share=0.5, rng=rng)
+
+
+def small_source(days):
+    """Two brands; household 1 buys both on the first day and P on the last, 2 buys Q on the first only."""
+    first, last = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-01-01") + pd.Timedelta(days=days)
+    orders = pd.DataFrame({"order_id": [1, 2, 3, 4], "customer_id": [1, 1, 2, 1], "ordered_at": [first] * 3 + [last]})
+    lines = pd.DataFrame({"order_id": [1, 2, 3, 4], "product_id": [1, 2, 2, 1], "amount": 1.0})
+    products = pd.DataFrame({"product_id": [1, 2], "category": "tea", "brand": [10, 20]})
+    customers = pd.DataFrame({"customer_id": [1, 2, 3]})
+    return {"orders": orders, "order_lines": lines, "products": products, "customers": customers}
+
+
+def test_windows_by_hand():
+    tables = small_source(30)
+    matrix = wallet.category_matrix(tables, category="tea", end="2026-01-31")
+    assert matrix.columns.tolist() == ["10", "20"]  # both two purchases, in the order of the data
+    assert matrix.loc[[1, 2, 3]].to_numpy().tolist() == [[2, 1], [0, 1], [0, 0]]
+    table = wallet.next_period(
+        tables, category="tea", days=30, end="2026-01-31", rng=np.random.default_rng(1), replicates=20
+    )
+    again = table.set_index("brand")["repeat_share"]
+    assert again.to_dict() == {"20": 0.0, "10": 1.0, "all brands": 1 / 3}
+    for options, words in (({"days": 0}, "days is 0"), ({"days": 9, "end": ""}, "windows need their last day")):
+        with pytest.raises(ParameterError, match=words):
+            wallet.next_period(tables, category="tea", rng=np.random.default_rng(1), **{"end": "2026-01-31", **options})
+    with pytest.raises(DataError, match="'30' is not among the brands named"):
+        wallet.window_sweep(tables, category="tea", ours="30", days=[31], end="2026-01-31")
+    with pytest.raises(DataError, match="no purchases"):
+        wallet.category_matrix(tables, category="ink")
+
+
+def test_sentences_take_their_words_from_the_verdicts():
+    seen = pd.DataFrame({"brand": ["P", "Q"], "penetration": [0.5, 0.1], "purchases_per_buyer": [3.0, 2.0]})
+    seen = seen.assign(category_share=0.5, category_share_low=0.4, category_share_high=0.6)
+    size = pd.DataFrame({"brand": ["P", "Q"], "expected": 0.4, "low": 0.3, "high": 0.45, "verdict": "as its size"})
+    for verdict, words in (
+        ("as its size", "win buyers rather than loyalty"),
+        ("more than its size", "holds its buyers better"),
+        ("less than its size", "holds its buyers worse"),
+    ):
+        told = wallet.conclusions.answer(seen, size.assign(verdict=verdict), brand="P", category="tea")
+        assert words in told.sentence
+    told = wallet.conclusions.answer(seen, size.assign(low=np.nan), brand="P", category="tea")
+    assert "too few" in told.sentence
+    assert "the fewer buyers, the fewer" in wallet.conclusions.jeopardy(seen, size, source="x", key="a").sentence
+    turned = seen.assign(purchases_per_buyer=[2.0, 3.0])
+    assert "no clear order" in wallet.conclusions.jeopardy(turned, size, source="x", key="a").sentence
+    assert " 0 of 2 brands" in wallet.conclusions.departures(size, source="x", key="a").sentence
+    more = size.assign(verdict=["more than its size", "as its size"])
+    assert "(more: P)" in wallet.conclusions.departures(more, source="x", key="a").sentence

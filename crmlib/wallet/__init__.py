@@ -15,21 +15,27 @@ Keiningham, T. L., Aksoy, L., Buoye, A., & Cooil, B. (2011), Customer loyalty is
 
 from crmlib.wallet import conclusions
 from crmlib.wallet.measures import brand_measures, double_jeopardy, repeat_shares
-from crmlib.wallet.predictions import against_size, predicted_measures, simulated_purchases
-from crmlib.wallet.purchases import brand_matrix, brand_purchases, panel_purchases, share_of_wallet
+from crmlib.wallet.predictions import against_size, loyal_brand, predicted_measures, simulated_purchases
+from crmlib.wallet.purchases import OTHER, brand_matrix, brand_purchases, panel_purchases, share_of_wallet
 from crmlib.wallet.ranks import wallet_allocation
+from crmlib.wallet.windows import category_matrix, next_period, window_sweep
 
 __all__ = [
+    "OTHER",
     "against_size",
     "brand_matrix",
     "brand_measures",
     "brand_purchases",
+    "category_matrix",
     "conclusions",
     "double_jeopardy",
+    "loyal_brand",
+    "next_period",
     "panel_purchases",
     "predicted_measures",
     "repeat_shares",
     "share_of_wallet",
     "simulated_purchases",
     "wallet_allocation",
+    "window_sweep",
 ]

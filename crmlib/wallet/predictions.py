@@ -162,3 +162,29 @@ def against_size(observed: pd.DataFrame, predicted: pd.DataFrame, *, measure: st
     side = np.where(both["observed"] > both["high"], "more than its size", "as its size")
     side = np.where(both["observed"] < both["low"], "less than its size", side)
     return both.assign(verdict=np.where(both["low"].isna(), "too few buyers", side))
+
+
+def loyal_brand(purchases: pd.DataFrame, *, brand: str, share: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Array: the same panel in which part of a brand's buyers buy nothing else; simulated.
+
+    Parameters
+    ----------
+    purchases : pandas.DataFrame
+        As `simulated_purchases` gives it.
+    brand : str
+        One of its columns.
+    share : float
+        Part (0-1) of the brand's buyers whose category purchases all become its own.
+    rng : numpy.random.Generator
+
+    Raises
+    ------
+    ParameterError
+    """
+    if brand not in purchases.columns or not 0 <= share <= 1:
+        raise ParameterError(f"brand is {brand!r}, share {share}; give one of {list(purchases.columns)} and 0 to 1")
+    loyal = (purchases[brand] > 0) & (rng.random(len(purchases)) < share)
+    made, total = purchases.copy(), purchases.sum(axis=1)
+    made.loc[loyal] = 0
+    made.loc[loyal, brand] = total[loyal]
+    return made
