@@ -48,21 +48,21 @@ def answer(
     """
     at = {name: curve_at(curve, months) for name, curve in curves.groupby("group", sort=False)}
     ends = sorted(at, key=lambda name: (at[name]["survival"], str(name)))
-    first, last = at[ends[0]], at[ends[-1]]
+    first, last, worst, best = at[ends[0]], at[ends[-1]], str(ends[0]), str(ends[-1])
     left = percent(1 - first["survival"]) + between(1 - first["high"], 1 - first["low"], percent, level)
     gone, fewest = percent(1 - first["survival"]), percent(1 - last["survival"])
     if test is None or len(ends) < 2:
         wording = f"{left} of all customers have left"
     elif test.p_value < _SEEN:
-        wording = f"{ends[0]!r} has lost most, {left}, and {ends[-1]!r} least, {fewest}"
+        wording = f"'{worst}' has lost most, {left}, and '{best}' least, {fewest}"
     else:
-        wording = f"{ends[0]!r} has lost {gone} and {ends[-1]!r} {fewest}, which cannot be told apart"
+        wording = f"'{worst}' has lost {gone} and '{best}' {fewest}, which cannot be told apart"
     row = worth.iloc[0]
     say = lambda amount: money(amount, currency)  # noqa: E731
     gain = say(row["gain"]) + between(row["gain_low"], row["gain_high"], say, level)
     sentence = (
         f"By month {months} {wording}; in the published cohort, at {say(payment)} a renewal, {_points(points)} of "
-        f"retention more is worth {gain} a customer."
+        f"retention more {_is(points)} worth {gain} a customer."
     )
     return Finding("point_of_retention", row["gain"], currency, sentence, row["gain_low"], row["gain_high"], level)
 
@@ -80,7 +80,7 @@ def groups_differ(test: LogRank) -> Finding:
         sentence = f"The groups' curves cannot be told apart (log-rank test, {_p(test.p_value)})."
     else:
         sentence = (
-            f"The groups' curves differ (log-rank test, {_p(test.p_value)}): with {worst['group']!r} "
+            f"The groups' curves differ (log-rank test, {_p(test.p_value)}): with '{worst['group']}' "
             f"{count(worst['observed'])} left where {count(worst['expected'])} would be expected of equals."
         )
     return Finding("log_rank", test.statistic, "chi-squared", sentence)
@@ -196,12 +196,12 @@ def heterogeneous_worth(worth: pd.DataFrame, *, points: float, level: float = 0.
     """The gain of a point when customers differ, against the constant-rate formula."""
     row = worth.iloc[0]
     factor = row["gain"] / row["flat_gain"]
-    wording = f"is worth {factor:.1f} times what" if abs(factor - 1) > 0.05 else "is worth about what"
+    times = f"{factor:.1f} times" if abs(factor - 1) > 0.05 else "about"
     what = _points(points)
     ends = between(row["elasticity_low"], row["elasticity_high"], lambda x: f"{x:.1f}", level)
     sentence = (
-        f"{what[0].upper()}{what[1:]} of retention {wording} the formula with one constant rate says; the "
-        f"elasticity is {row['elasticity']:.1f}{ends} instead of {row['flat_elasticity']:.1f}."
+        f"{what[0].upper()}{what[1:]} of retention {_is(points)} worth {times} what the formula with one constant rate "
+        f"says; the elasticity is {row['elasticity']:.1f}{ends} instead of {row['flat_elasticity']:.1f}."
     )
     low, high = row["elasticity_low"], row["elasticity_high"]
     return Finding("retention_elasticity", row["elasticity"], "ratio", sentence, low, high, level)
@@ -241,6 +241,10 @@ def keeping_or_winning(plan: pd.DataFrame, *, present: float, currency: str, lev
 
 def _points(points: float) -> str:
     return "one point" if np.isclose(points, 0.01) else f"{100 * points:g} points"
+
+
+def _is(points: float) -> str:
+    return "is" if np.isclose(points, 0.01) else "are"
 
 
 def _p(value: float) -> str:
