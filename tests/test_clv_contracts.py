@@ -204,6 +204,14 @@ def test_renewals_of_cohorts_of_different_age_by_hand():
     assert ((table["low"] < table["expected"]) & (table["expected"] < table["high"])).all()
 
 
+def test_renewals_are_tracked_beyond_the_fit():
+    fit = ShiftedBetaGeometric.from_survivors(SURVIVORS[:5]).fit()
+    table = clv.renewal_table(fit, seen=ShiftedBetaGeometric.from_survivors(SURVIVORS))
+    np.testing.assert_allclose(table["survival"], np.array(SURVIVORS[1:]) / 1000)
+    np.testing.assert_allclose(table["expected"], fit.survival(np.arange(1, 8)))
+    assert table["at_risk"].tolist() == SURVIVORS[:-1]
+
+
 def test_calibration_of_contracts_is_by_renewals_made():
     one, two = (clv.cohort_holdout([100, 80, 60, 50, 45, 42], fitted=fitted) for fitted in (2, 3))
     table = clv.holdout_calibration(at((0.7, 1.2)), pd.concat([one, two]))

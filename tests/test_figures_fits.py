@@ -48,6 +48,18 @@ def test_frequencies_are_bars_of_customers_and_points_of_every_model():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["customers", "first", "second"]
 
 
+def test_frequencies_of_leavers_and_of_order_values():
+    fit = ShiftedBetaGeometric.from_survivors([1000, 869, 743, 653, 593]).fit()
+    axes = figures.frequencies(figures.canvas()[1], {"sBG": clv.renewal_table(fit)})
+    assert [bar.get_height() for bar in axes.patches] == [131, 126, 90, 60]
+    np.testing.assert_array_equal(line(axes, "sBG").get_ydata(), clv.renewal_table(fit)["expected_left"])
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "2", "3", "4"]
+    classes = pd.DataFrame({"low": [0.0, 12.34], "high": [12.34, np.inf], "actual": [4, 6], "expected": [5.0, 5.0]})
+    axes = figures.frequencies(figures.canvas()[1], {"gamma-gamma": classes})
+    assert [bar.get_height() for bar in axes.patches] == [4, 6]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["to 12.3", "12.3+"]
+
+
 @pytest.mark.parametrize("model", [ShiftedBetaGeometric, BetaDiscreteWeibull])
 def test_renewals_are_points_with_every_models_band(model):
     table = clv.renewal_table(model.from_survivors([1000, 869, 743, 653, 593]).fit())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crmlib.models import GammaGammaResults, TransactionResults
+    from crmlib.models.contractual import ContractModel
 
 
 def frequency_table(results: TransactionResults | ContractResults, *, top: int = 7) -> pd.DataFrame:
@@ -53,12 +54,15 @@ def frequency_table(results: TransactionResults | ContractResults, *, top: int =
     return pd.DataFrame(table).assign(last=lambda rows: rows["frequency"] == top)
 
 
-def renewal_table(results: ContractResults, *, level: float = 0.95) -> pd.DataFrame:
-    """Array: who was there, left and stayed at each renewal of the fit, and what the model expects.
+def renewal_table(results: ContractResults, *, seen: ContractModel | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Array: who was there, left and stayed at each renewal, and what the model expects.
 
     Parameters
     ----------
     results : ContractResults
+    seen : model of contracts, optional
+        Customers to compare with, such as the same cohort watched for longer (need not be fitted); default those of
+        the fit.
     level : float
         Of the delta-method interval of the model's survival.
 
@@ -71,7 +75,7 @@ def renewal_table(results: ContractResults, *, level: float = 0.95) -> pd.DataFr
     import pandas as pd
 
     require_level(level)
-    model = results.model
+    model = results.model if seen is None else seen
     times = np.arange(1, int(model.periods.max()) + 1)
     at_risk = np.array([model.weights[model.periods >= t].sum() for t in times])
     left = np.array([model.weights[(model.periods == t) & model.left].sum() for t in times])

@@ -76,35 +76,52 @@ def renewal_tracking(axes: Axes, tables: Mapping[str, pd.DataFrame], *, known_un
     if known_until is not None:
         axes.axvline(known_until, color=GREY, linewidth=1)
     axes.set_ylim(0, 1.02)
-    return legend(whole_numbers(share_axis(axes)), "upper right")
+    return legend(whole_numbers(share_axis(axes)), "lower left")
 
 
 def frequencies(axes: Axes, tables: Mapping[str, pd.DataFrame]) -> Axes:
-    """Customers by number of purchases as bars, and how many each model expects as points on a line.
+    """Customers by number of purchases, renewal or order value as bars, and how many each model expects.
 
     Parameters
     ----------
     axes : Axes
     tables : mapping of model to table
-        As `clv.frequency_table` gives them for the same customers: frequency, actual, expected, last.
+        For the same customers, all as `clv.frequency_table`, `clv.renewal_table` (who left at each) or
+        `clv.spend_table` give them.
 
     Raises
     ------
     MissingColumnsError, ParameterError
         No table, or one without its columns.
     """
-    named = _checked(tables, "frequency", "actual", "expected", "last")
+    kind = next((kind for kind in _COUNTED if kind[0] in next(iter(tables.values()), ())), _COUNTED[0])
+    named = _checked(tables, *kind)
     first = next(iter(named.values()))
     place = np.arange(len(first))
-    axes.bar(place, first["actual"], color="#D8D8D8", width=0.75, label="customers")
+    axes.bar(place, first[kind[1]], color="#D8D8D8", width=0.75, label="customers")
     for number, (name, table) in enumerate(named.items()):
-        curve(axes, place, table["expected"], name=name, colour=number, marker="osv^"[number % 4])
-    texts = [f"{x:g}{'+' if last else ''}" for x, last in zip(first["frequency"], first["last"], strict=True)]
-    axes.set_xticks(place, texts)
+        curve(axes, place, table[kind[2]], name=name, colour=number, marker="osv^"[number % 4])
+    axes.set_xticks(place, _labels(first))
     axes.grid(visible=False, axis="x")
     handles, names = axes.get_legend_handles_labels()  # Matplotlib puts bars behind lines
     axes.legend([handles[-1], *handles[:-1]], [names[-1], *names[:-1]], loc="upper right", frameon=False)
     return from_zero(axes)
+
+
+#: Columns of tables of customers counted: what they are counted by, seen, expected, and more that is needed.
+_COUNTED = (
+    ("frequency", "actual", "expected", "last"),
+    ("renewal", "left", "expected_left"),
+    ("high", "actual", "expected", "low"),
+)
+
+
+def _labels(table: pd.DataFrame) -> list[str]:
+    if "frequency" in table:
+        return [f"{x:g}{'+' if last else ''}" for x, last in zip(table["frequency"], table["last"], strict=True)]
+    if "renewal" in table:
+        return [f"{x:g}" for x in table["renewal"]]
+    return [f"to {high:.3g}" if np.isfinite(high) else f"{low:.3g}+" for low, high in table[["low", "high"]].to_numpy()]
 
 
 def _checked(tables: Mapping[str, pd.DataFrame], *columns: str) -> Mapping[str, pd.DataFrame]:
