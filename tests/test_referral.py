@@ -190,6 +190,18 @@ def test_ids_that_are_all_missing_have_the_customers_type(frame):
         assert to_pandas(judged)["status"].tolist() == ["open"]
 
 
+def test_customers_won_before_referrals_were_recorded_are_left_out(frame):
+    """From January 3rd on: a is nobody known, so that b was referred, by somebody unknown."""
+    tables = (frame(referrals()), frame(CUSTOMERS))
+    made = referral.referral_base(*tables, as_of="2025-12-31", since="2025-01-03", columns=["channel"])
+    assert made.customers["customer_id"].tolist() == ["b", "c", "d", "e"]
+    assert made.customers["referred"].tolist() == [True] * 4
+    assert len(made.links) == 1
+    assert made.statuses["unknown referrer"] == 2
+    with pytest.raises(DataError, match="from 2026-01-01 up to 2025-12-31"):
+        referral.referral_base(*tables, as_of="2025-12-31", since="2026-01-01")
+
+
 def test_the_base_refuses_what_it_cannot_use():
     with pytest.raises(DataError, match="no customer"):
         based([], as_of="2024-12-31")

@@ -91,6 +91,7 @@ CONTRACTS: Mapping[str, Contract] = {
             _text("channel"),
             _text("region"),
             Column("account", "flag", required=False),
+            _text("referral_arm"),
         ),
         key=("customer_id",),
     ),

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
-from crmlib.frames import to_pandas
+from crmlib.frames import as_date, to_pandas, wrap
 from crmlib.referral.links import REFERRED, STATUSES, judged_referrals, referrer_histories
 
 if TYPE_CHECKING:
@@ -61,7 +62,12 @@ class ReferralBase:
 
 
 def referral_base(
-    referrals: Any, customers: Any, *, as_of: str | datetime.date, columns: Sequence[str] = ()
+    referrals: Any,
+    customers: Any,
+    *,
+    as_of: str | datetime.date,
+    since: str | datetime.date | None = None,
+    columns: Sequence[str] = (),
 ) -> ReferralBase:
     """Array: customers with their time to refer, and who brought whom, from the two tables.
 
@@ -71,6 +77,9 @@ def referral_base(
         As `judged_referrals` takes them. Referrals may have no rows: then nobody has referred anyone.
     as_of : date or ISO string
         Last day that counts.
+    since : date or ISO string, optional
+        First day from which referrals are recorded: customers won before it are left out, as what they brought in their
+        first days is not known. Whom they bring later counts as referred, by somebody unknown.
     columns : sequence of str
         Further columns of customers to keep, such as channel or referral_arm.
 
@@ -86,12 +95,18 @@ def referral_base(
     """
     import pandas as pd
 
+    first = as_date(since, name="since")
+    if first is not None:
+        won_at = nw.col("acquired_at").cast(nw.Datetime("us"))
+        known = wrap(customers, ("customer_id", "acquired_at", *columns), table="customers")
+        customers = known.filter(won_at >= datetime.datetime.combine(first, datetime.time())).to_native()
     judged_frame = judged_referrals(referrals, customers, as_of=as_of)
     people = to_pandas(
         referrer_histories(judged_frame, customers, as_of=as_of, columns=columns), sort_by=["customer_id"]
     )
     if not len(people):
-        raise DataError(f"there is no customer with acquired_at up to {as_of}; take a later day")
+        begin = f" from {first}" if first else ""
+        raise DataError(f"there is no customer with acquired_at{begin} up to {as_of}; take other days")
     if people["customer_id"].duplicated().any():
         raise DataError("a customer stands in two rows of customers; keep one row each")
     judged = to_pandas(judged_frame, sort_by=["referral_id"])
