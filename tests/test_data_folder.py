@@ -103,13 +103,40 @@ def test_source_yml_states_currency_returns_and_last_day(tmp_path):
         data.load(tmp_path)
 
 
+@pytest.mark.parametrize(("separator", "told"), [(";", ";"), ("\t", "\\t"), ("|", "|")])
+def test_a_folder_may_have_other_separators_and_decimal_commas(tmp_path, separator, told):
+    text = SOUND.replace(",", separator).replace("12.50", "12,50")
+    write(tmp_path, orders=text)
+    (tmp_path / "source.yml").write_text(f'currency: EUR\nseparator: "{told}"\ndecimal: ","\n')
+    read = to_pandas(data.load(tmp_path)["orders"])
+    (tmp_path / "source.yml").unlink()
+    plain = to_pandas(data.load(write(tmp_path, orders=SOUND))["orders"])
+    assert read.equals(plain)
+    assert 12.5 in set(read["amount"])
+
+
+def test_with_decimal_commas_a_point_is_refused_and_the_other_way_round(tmp_path):
+    write(tmp_path, orders=HEADER.replace(",", ";") + "1;a;2024-01-01;1.234\n2;a;2024-01-01;1,5\n")
+    (tmp_path / "source.yml").write_text('separator: ";"\ndecimal: ","\n')
+    with pytest.raises(ContractError, match=r"amount is no number in 1 row .*: 0\): write digits with a decimal comma"):
+        data.load(tmp_path)
+    write(tmp_path, orders=HEADER + '1,a,2024-01-01,"12,50"\n')
+    (tmp_path / "source.yml").unlink()
+    with pytest.raises(ContractError, match=r"form '99,99'; for decimal commas write decimal: \",\" in source.yml"):
+        data.load(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("currencey: EUR", "holds currencey; the keys there are: currency, returns, as_of"),
+        ("currencey: EUR", "holds currencey; the keys there are: currency, returns, as_of, separator, decimal"),
         ("currency: euro", "give an ISO code"),
         ("returns: 3", "give true or false"),
         ("as_of: soon", "give a date as YYYY-MM-DD"),
+        ("separator: ':'", "separator is ':'; give"),
+        ("separator: [1]", "give .* in quotation marks"),
+        ("decimal: 3", "decimal is 3; give"),
+        ("decimal: ','", 'both .*; with a decimal comma, separator: ";"'),
         ("[1, 2]", "holds no keys"),
         ("a: [", "is no YAML"),
     ],
@@ -139,7 +166,10 @@ def test_unreadable_cells_name_file_column_count_and_rows(tmp_path):
     [
         (b"", "orders.csv is empty"),
         (HEADER.encode(), "orders has no rows"),
-        (SOUND.replace(",", ";").encode(), "does not separate its columns with commas"),
+        (
+            SOUND.replace(",", ";").encode(),
+            r"separates its columns with ';', not ','; write separator: \";\" in source.yml",
+        ),
         (SOUND.replace("007", "M\u00fcller").encode("latin-1"), "is not UTF-8"),
         (b"order_id,order_id,amount\n1,2,3\n", "several columns named order_id"),
         (b"order_id,customer_id,amount\n1,2,3\n", "orders.ordered_at is missing: add or rename"),

@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 
 SETTINGS = "source.yml"
 SUFFIXES = (".csv", ".parquet")
+_MARKS = {".": "point", ",": "comma"}
+SEPARATORS = (",", ";", "|", "\t")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `source.yml` states: currency, whether returns are among the orders, the last day."""
+    """What `source.yml` states: currency, whether orders hold returns, the last day, how CSV files are written."""
 
     currency: str = NO_CURRENCY
     returns: bool = False
     as_of: datetime.date | None = None
+    separator: str = ","
+    decimal: str = "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def settings(path: Path | None) -> Settings:
         told: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is no YAML; write lines such as `currency: EUR`") from error
-    known = ("currency", "returns", "as_of")
+    known = ("currency", "returns", "as_of", "separator", "decimal")
     if not isinstance(told, dict) or set(told) - set(known):
         unknown = ", ".join(sorted(map(str, set(told) - set(known)))) if isinstance(told, dict) else "no keys"
         raise SourceError(f"{path} holds {unknown}; the keys there are: {', '.join(known)}")
@@ -111,8 +115,15 @@ def settings(path: Path | None) -> Settings:
         raise SourceError(f"{path}: currency is {currency!r}; give an ISO code such as EUR")
     if not isinstance(returns, bool):
         raise SourceError(f"{path}: returns is {returns!r}; give true or false")
+    separator, decimal = told.get("separator", ","), told.get("decimal", ".")
+    if separator not in SEPARATORS:
+        raise SourceError(f'{path}: separator is {separator!r}; give "," or ";" or "|" or "\\t", in quotation marks')
+    if decimal not in (".", ","):
+        raise SourceError(f'{path}: decimal is {decimal!r}; give "." or ",", in quotation marks')
+    if separator == decimal:
+        raise SourceError(f'{path}: separator and decimal are both {decimal!r}; with a decimal comma, separator: ";"')
     try:
-        return Settings(currency, returns, as_date(told.get("as_of"), name="as_of"))
+        return Settings(currency, returns, as_date(told.get("as_of"), name="as_of"), separator, decimal)
     except ParameterError as error:
         raise SourceError(f"{path}: {error}") from error
 
@@ -140,16 +151,18 @@ def frames(found: Listing, engine: str, *, source: str) -> dict[str, Any]:
     """
     read: dict[str, Any] = {}
     faults: list[Fault] = []
+    told = settings(found.settings)
     for table, path in found.files.items():
         if path.suffix.lower() == ".parquet":
             read[table] = engines.from_parquet(path, table, engine)
             continue
-        text = _text(path)
+        text = _text(path, told.separator)
         typed = {}
         for name in text.columns:
             column = CONTRACTS[table].column(name)
-            typed[name] = _typed(text[name], column.kind if column else "text")
-            faults += _unreadable(path.name, text[name], typed[name], column.kind if column else "text")
+            kind: Kind = column.kind if column else "text"
+            typed[name] = _typed(text[name], kind, told.decimal)
+            faults += _unreadable(path.name, text[name], typed[name], kind, told.decimal)
         if not faults:
             read[table] = engines.from_arrow(text.with_columns(**typed).to_arrow(), table, engine)
     if faults:
@@ -157,21 +170,25 @@ def frames(found: Listing, engine: str, *, source: str) -> dict[str, Any]:
     return read
 
 
-def _text(path: Path) -> pl.DataFrame:
+def _text(path: Path, separator: str) -> pl.DataFrame:
     """Every cell as text, empty ones as null: ids keep their leading zeros."""
     import polars as pl
 
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            header = next(csv.reader(stream), [])
+            header = next(csv.reader(stream, delimiter=separator), [])
         if not header:
             raise DataError(f"{path.name} is empty; write a header line and the rows")
-        if len(header) == 1 and re.search(r"[;\t|]", header[0]):
-            raise DataError(f"{path.name} does not separate its columns with commas; write it again with commas")
+        if len(header) == 1 and (other := next((mark for mark in SEPARATORS if mark in header[0]), None)):
+            name = other.replace("\t", "\\t")
+            raise DataError(
+                f"{path.name} separates its columns with {name!r}, not {separator!r}; "
+                f'write separator: "{name}" in {SETTINGS} (and decimal: "," where numbers have a decimal comma)'
+            )
         repeated = sorted({name for name in header if header.count(name) > 1})
         if repeated:
             raise DataError(f"{path.name} has several columns named {', '.join(repeated)}; rename or drop them")
-        cells = pl.read_csv(path, infer_schema=False)
+        cells = pl.read_csv(path, infer_schema=False, separator=separator)
         return cells.head(_filled_rows(cells))
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name} is not UTF-8; save it as CSV UTF-8") from error
@@ -180,7 +197,7 @@ def _text(path: Path) -> pl.DataFrame:
         if "utf-8" in told or "utf8" in told:
             raise DataError(f"{path.name} is not UTF-8; save it as CSV UTF-8") from error
         reason = "a row has more cells than the header" if "more fields" in told else "a quotation mark is not closed"
-        remedy = "write it again, quoting cells with commas"
+        remedy = "write it again, quoting cells that hold a separator"
         raise DataError(f"{path.name} is no regular CSV (perhaps {reason}); {remedy}") from error
 
 
@@ -192,7 +209,7 @@ def _filled_rows(cells: pl.DataFrame) -> int:
     return int(filled[-1]) + 1 if len(filled) else 0
 
 
-def _typed(cells: pl.Series, kind: Kind) -> pl.Series:
+def _typed(cells: pl.Series, kind: Kind, decimal: str) -> pl.Series:
     """Cells as the kind of their column; null where a cell cannot be read so."""
     import polars as pl
 
@@ -200,6 +217,8 @@ def _typed(cells: pl.Series, kind: Kind) -> pl.Series:
         return cells
     bare = cells.str.strip_chars()
     if kind in ("number", "count"):
+        if decimal != ".":  # a point is then no part of a number: 1.000 is not read as one
+            bare = bare.str.replace(r"^.*\..*$", "").str.replace(decimal, ".", literal=True)
         return bare.cast(pl.Float64, strict=False)
     if kind == "flag":
         words = {"true": True, "false": False, "1": True, "0": False}
@@ -214,16 +233,18 @@ def _typed(cells: pl.Series, kind: Kind) -> pl.Series:
     return frame.to_series()
 
 
-def _unreadable(file: str, cells: pl.Series, values: pl.Series, kind: Kind) -> Iterator[Fault]:
+def _unreadable(file: str, cells: pl.Series, values: pl.Series, kind: Kind, decimal: str) -> Iterator[Fault]:
     broken = (values.is_null() & cells.is_not_null()).arg_true()
     if broken.len():
         remedy = {
             "instant": "write YYYY-MM-DD or YYYY-MM-DD HH:MM:SS, without a time zone",
             "flag": "write true or false",
-        }.get(kind, "write digits with a decimal point, without thousands separators or currency signs")
+        }.get(kind, f"write digits with a decimal {_MARKS[decimal]}, without thousands separators or currency signs")
         word = {"instant": "date", "flag": "true or false"}.get(kind, "number")
         # Its form alone, with every digit a 9 and every letter an x: never a value, which may be personal.
         form = re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", cells[int(broken[0])][:24]))
         remedy += f"; the first has the form {form!r}"
+        if kind in ("number", "count") and decimal == "." and re.fullmatch(r"[-+]?9+,9+", form):
+            remedy += f'; for decimal commas write decimal: "," in {SETTINGS}'
         positions = tuple(broken.head(5).to_list())
         yield Fault(file, cells.name, f"is no {word}", remedy, broken.len(), positions)
