@@ -280,3 +280,11 @@ def test_findings_say_what_cannot_be_said():
     assert satisfaction.conclusions.groups(one).value is None
     even = satisfaction.score_line(answers_of([50] * 5, [5, 10, 15, 20, 25]))
     assert "cannot be told apart from who returns" in satisfaction.conclusions.equal_steps(even).sentence
+
+
+def test_a_day_after_the_simulated_survey_is_refused():
+    survey = satisfaction.simulated_survey(np.random.default_rng(1), customers=100)
+    assert survey.last_day("") == survey.last_day(None) == survey.as_of
+    assert survey.last_day("2025-05-01") == datetime.date(2025, 5, 1)
+    with pytest.raises(ParameterError, match=f"as_of 2030-01-01 is after the last day .*, {survey.as_of}; take"):
+        survey.last_day("2030-01-01")

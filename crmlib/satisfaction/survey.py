@@ -99,6 +99,21 @@ class SimulatedSurvey:
     grades: np.ndarray
     as_of: datetime.date
 
+    def last_day(self, as_of: str | datetime.date | None = None) -> datetime.date:
+        """Last day to look at: `as_of`, or the survey's own where it is not set.
+
+        Raises
+        ------
+        ParameterError
+            `as_of` is no date, or later than the survey's last day.
+        """
+        day = as_date(as_of, name="as_of")
+        if day is not None and day > self.as_of:
+            raise ParameterError(
+                f"as_of {day} is after the last day of the simulated survey, {self.as_of}; take that or an earlier one"
+            )
+        return day or self.as_of
+
 
 def simulated_survey(
     rng: np.random.Generator, *, customers: int = 6_000, answering: float = 0.5, loudness: float = 1.0
