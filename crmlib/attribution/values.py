@@ -120,7 +120,8 @@ class ChannelValues:
         -------
         pandas.DataFrame, one row a channel and age of its `window`
             channel, age (periods), customers (seen at that age), margin, low, high, total (to that age's end),
-            total_low, total_high (percentile intervals of the bootstrap over customers).
+            total_low, total_high (percentile intervals of the bootstrap over customers; too narrow where customers
+            are few and a handful of them brings much, see docs/methods.md).
         """
         import pandas as pd
 
