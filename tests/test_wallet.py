@@ -378,7 +378,7 @@ def test_impossible_predictions_are_refused():
     market, rng = models.DirichletMarket(2.5, 0.6, 1.2, FIVE), np.random.default_rng(1)
     with pytest.raises(ParameterError, match="households is 0"):
         wallet.simulated_purchases(market, 0, rng=rng)
-    with pytest.raises(ParameterError, match="shares add up to 0.93"):
+    with pytest.raises(ParameterError, match=r"shares add up to 0\.93"):
         wallet.simulated_purchases(models.DirichletMarket(2.5, 0.6, 1.2, FIVE.iloc[:4]), 10, rng=rng)
     with pytest.raises(ParameterError, match="replicates is 0"):
         wallet.predicted_measures(market, 10, replicates=0, rng=rng)

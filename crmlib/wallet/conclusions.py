@@ -98,7 +98,7 @@ def jeopardy(observed: pd.DataFrame, compared: pd.DataFrame, *, source: str, key
         f"{more}: {side} (rank correlation {rank:.2f} over {len(order)} brands); {as_size} of {len(compared)} are "
         "bought as often as their size implies."
     )
-    return Finding(key, as_size / len(compared), "share", sentence)
+    return Finding(key, as_size, "brands", sentence)
 
 
 def departures(compared: pd.DataFrame, *, source: str, key: str, level: float = 0.95) -> Finding:
@@ -128,7 +128,8 @@ def repeat(table: pd.DataFrame, *, days: int, level: float = 0.95) -> Finding:
     sentence = (
         f"Of the brands' buyers in {count(days)} days {percent(row['repeat_share'])}"
         f"{between(row['low'], row['high'], percent, level)} bought theirs again in the next, "
-        f"{percent(row['expected'])} were predicted: {moved}; {held} of {len(brands)} brands' intervals hold their prediction."
+        f"{percent(row['expected'])} were predicted, {100 * gap:+.1f} points: {moved}; {held} of {len(brands)} brands' "
+        "intervals hold their prediction."
     )
     return Finding("repeat_minus_predicted", gap, "share", sentence, low, high, level)
 
@@ -153,4 +154,4 @@ def truth(parameters: pd.DataFrame, compared: pd.DataFrame, *, planted: str) -> 
         f"In the simulated market {held} of {len(parameters)} intervals hold the true parameters; a brand made loyal "
         f"by hand {found}, and {others} of the {len(verdicts) - 1} others are called something else than their size."
     )
-    return Finding("true_parameters_held", held / len(parameters), "share", sentence)
+    return Finding("true_parameters_held", held, "parameters", sentence)
