@@ -217,6 +217,10 @@ def _allocated(resampled: Units, allocate: Allocation, weights: Iterable[np.ndar
 
 def _ranks(credit: np.ndarray) -> np.ndarray:
     """Rank of each channel in each column, 1 for the most; ties share the better rank."""
-    from scipy.stats import rankdata
-
-    return rankdata(-credit, method="min", axis=0)
+    order = np.argsort(-credit, axis=0, kind="stable")
+    inline = np.take_along_axis(credit, order, axis=0)
+    place = np.arange(1.0, len(credit) + 1)[:, None] * np.ones(credit.shape[1])
+    place[1:][inline[1:] == inline[:-1]] = 0.0
+    ranks = np.empty(credit.shape)
+    np.put_along_axis(ranks, order, np.maximum.accumulate(place, axis=0), axis=0)
+    return ranks

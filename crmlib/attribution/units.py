@@ -14,6 +14,9 @@ from crmlib.attribution.positional import Rule
 from crmlib.errors import DataError
 from crmlib.intervals import resamples
 
+#: Up to so many of each unit, on average, drawing one by one is quicker than the multinomial of all units.
+_ONE_BY_ONE = 9
+
 
 @dataclass(frozen=True, slots=True)
 class Units:
@@ -108,10 +111,16 @@ def _customer_units(paths: Paths, grouped: Paths, group: np.ndarray, measure: st
 
 def draw(counts: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """How often each unit is drawn, shape (units, replicates), as many in all as there were."""
-    n = int(counts.sum())
-    if n == len(counts):
+    n, size = int(counts.sum()), len(counts)
+    if n == size:
         return resamples(n, replicates, rng)
-    return rng.multinomial(n, counts / n, size=replicates).T.astype(float)
+    if n > _ONE_BY_ONE * size:
+        return rng.multinomial(n, counts / n, size=replicates).T.astype(float, order="C")
+    unit = np.repeat(np.arange(size), counts)
+    drawn = np.empty((replicates, size))
+    for row in drawn:
+        row[:] = np.bincount(unit[rng.integers(n, size=n, dtype=np.int32)], minlength=size)
+    return np.ascontiguousarray(drawn.T)
 
 
 def leave_outs(counts: np.ndarray, groups: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
