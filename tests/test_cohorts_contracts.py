@@ -16,6 +16,7 @@ from crmlib import cohorts, data
 from crmlib.cohorts.survival import spells
 from crmlib.errors import ConvergenceError, DataError, MissingColumnsError, ParameterError
 from crmlib.frames import to_pandas
+from crmlib.models import ShiftedBetaGeometric
 
 # Ann runs; Bob leaves on 1 July (182 days after 1 January 2024, a leap year); Cleo's start lies after the last
 # day; Dan has no start; Eve leaves after the last day, so she runs.
@@ -75,6 +76,30 @@ def test_no_contracts_give_no_spells(frame):
     columns = {"customer_id": [1], "tenure_months": [1.0], "left": [True]}
     empty = nw.from_native(frame(columns)).filter(nw.col("customer_id") > 1).to_native()
     assert to_pandas(cohorts.contract_spells(empty)).empty
+
+
+# --- renewals
+
+
+def test_renewals_are_terms_begun_by_who_left_and_completed_by_who_stays():
+    # terms of 12: left after 0, 3, 12, 13 months -> at renewal 1, 1, 1, 2; there after 0, 11, 12, 30 -> 0, 0, 1, 2
+    table = cohorts.renewals_made([0, 3, 12, 13, 0, 11, 12, 30], [True] * 4 + [False] * 4)
+    assert table["periods"].tolist() == [1, 1, 1, 2, 0, 0, 1, 2]
+    assert cohorts.renewals_made([0.3], [False], length=0.1)["periods"].tolist() == [3]
+    for length in (0, -1, np.inf):
+        with pytest.raises(ParameterError, match="length is"):
+            cohorts.renewals_made([1], [True], length=length)
+
+
+def test_the_simulated_plans_chances_are_recovered_from_spells():
+    """The plan plus: alpha 1, beta 24, in a large firm; each within its 99.9 % interval."""
+    firm = data.simulate_subscribers(np.random.default_rng(16), customers=60_000)
+    own = firm["subscriptions"].query("contract == 'plus'")
+    made = cohorts.renewals_made(own["tenure_months"], own["left"], length=1)
+    fit = ShiftedBetaGeometric(made["periods"], made["left"]).fit()
+    ends = fit.conf_int(0.999)
+    assert ends.loc["alpha", "low"] < 1 < ends.loc["alpha", "high"]
+    assert ends.loc["beta", "low"] < 24 < ends.loc["beta", "high"]
 
 
 # --- survival by group, left truncation

@@ -118,7 +118,13 @@ def test_paths_counts(engine):
 
 @real
 @pytest.mark.parametrize(
-    "source", ["cdnow", "cdnow_sample", "donations", "complete_journey", "ta_feng", "paths", "simulated"]
+    "source",
+    [
+        *["cdnow", "cdnow_sample", "donations", "complete_journey", "ta_feng", "paths"],
+        "telco",
+        "subscribers",
+        "simulated",
+    ],
 )
 def test_every_engine_gives_the_same_types_and_fingerprint(source):
     loaded = {engine: data.load(source, engine) for engine in ENGINES}

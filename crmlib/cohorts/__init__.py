@@ -19,7 +19,7 @@ Kaplan, E. L., & Meier, P. (1958), Nonparametric estimation from incomplete obse
 
 from crmlib.cohorts import conclusions, contract_conclusions
 from crmlib.cohorts.conclusions import cohort_name, completed_ages
-from crmlib.cohorts.contractual import LogRank, contract_spells, log_rank, survival_by_group
+from crmlib.cohorts.contractual import LogRank, contract_spells, log_rank, renewals_made, survival_by_group
 from crmlib.cohorts.hazards import CoxRegression, cox_regression
 from crmlib.cohorts.heterogeneity import retention_by_kind, retention_by_renewal, simulated_contracts
 from crmlib.cohorts.projection import projection_errors, published_survivors, retention_projections
@@ -61,6 +61,7 @@ __all__ = [
     "proportionality",
     "published_survivors",
     "ratios_by_tenure",
+    "renewals_made",
     "response",
     "retention_by_kind",
     "retention_by_renewal",

@@ -97,6 +97,39 @@ def contract_spells(contracts: Any, *, covariates: Sequence[str] = (), as_of: st
     return (shown.sort("customer_id") if isinstance(shown, nw.DataFrame) else shown).to_native()
 
 
+def renewals_made(durations: Any, observed: Any, *, length: float = 12) -> pd.DataFrame:
+    """Array: spells counted in renewals, as the models of contracts take them (`models.ShiftedBetaGeometric`).
+
+    A term has `length` units of time. Who leaves during the first term or at its end leaves at renewal 1; who is
+    still there has made as many renewals as terms are complete.
+
+    Parameters
+    ----------
+    durations, observed
+        As `survival_curve` takes them.
+    length : float
+        Of a term, in the unit of the durations, above 0: 12 for yearly contracts in months.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a customer
+        periods (Int64: at which renewal they left, at least 1, or how many they have made), left (Boolean).
+
+    Examples
+    --------
+    >>> renewals_made([3, 12, 13, 12, 30], [True, True, True, False, False])["periods"].tolist()
+    [1, 1, 2, 1, 2]
+    """
+    import pandas as pd
+
+    if not (np.isfinite(length) and length > 0):
+        raise ParameterError(f"length is {length}; give the length of a term, above 0")
+    time, left, _ = spells(durations, observed)
+    terms = np.round(time / length, 9)  # 0.3 / 0.1 is just below 3
+    periods = np.where(left, np.maximum(np.ceil(terms), 1), np.floor(terms))
+    return pd.DataFrame({"periods": periods.astype(np.int64), "left": left})
+
+
 def survival_by_group(
     durations: Any, observed: Any, groups: Any, *, entry: Any = None, level: float = 0.95
 ) -> pd.DataFrame:

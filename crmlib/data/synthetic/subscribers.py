@@ -193,7 +193,7 @@ def _firm(rng: np.random.Generator, n: int, months: int, day: datetime.date) -> 
         },
         "subscriptions": {
             "customer_id": ids,
-            "tenure_months": served,
+            "tenure_months": served.astype(float),
             "left": left,
             "contract": Coded(plan, tuple(names)),
             "monthly_charge": prices[np.arange(n), last].round(2),
