@@ -92,7 +92,9 @@ def _referrers(rng: np.random.Generator, known: Parameters, acquired: Ints, rate
     brings = rate.astype(np.float32)
     chosen, total = np.full(number, -1), np.zeros(number, dtype=np.float32)
     for _ in range(_LOOKS):
-        back = rng.standard_gamma(_SHAPE, number, dtype=np.float32) * np.float32(known.referral_days / _SHAPE * day)
+        # gamma of shape 2: two waits, one after the other, in a quarter of the time that the generator's own takes
+        first, second = (1 - rng.random(number, dtype=np.float32) for _ in range(2))
+        back = -np.log(first * second) * np.float32(known.referral_days / _SHAPE * day)
         cell = own - back
         jitter = (2 * rng.random(number, dtype=np.float32) - 1) * np.float32(near)
         found = np.floor(grid[np.maximum(cell, 0).astype(np.int64)] + jitter + 0.5).astype(np.int64)
