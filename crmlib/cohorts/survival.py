@@ -40,6 +40,7 @@ def survival_curve(
     -------
     pandas.DataFrame, one row a time with an event, ascending, after a first row at time 0
         time, at_risk, events, survival (0-1), low, high. With no event: the first row alone.
+        The first row's at_risk are all who were watched at some time.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def spells(durations: Any, observed: Any, entry: Any = None) -> tuple[np.ndarray
         )
     if not (np.isfinite(time) & (time >= 0)).all():
         raise DataError("durations must be finite and at least 0; a negative one has its event before its start")
-    if not set(np.unique(flags.astype(str))) <= {"True", "False", "0", "1", "0.0", "1.0"}:
+    if flags.dtype != bool and not set(np.unique(flags.astype(str))) <= {"True", "False", "0", "1", "0.0", "1.0"}:
         raise DataError("observed must be true or false for every customer; fill or leave out the others")
     if not (np.isfinite(start) & (start >= 0) & (start <= time)).all():
         raise DataError("entry must lie between 0 and the duration; watching cannot begin after the end")
