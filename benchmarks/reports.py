@@ -60,7 +60,7 @@ def _peers(root: Path, reports: Iterable[tuple[Path, dict[str, object]]]) -> Cos
     """One process each, one after another, as a scheduler's script calls them."""
     import nbformat
 
-    from crmlib.runner.execution import prepared
+    from crmlib.runner.preparation import prepared
 
     total = Cost(0, 0, 0)
     env = {"CRM_PROJECT": str(root)}

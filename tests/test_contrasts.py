@@ -15,7 +15,7 @@ import pytest
 
 from crmlib import data
 from crmlib.frames import to_pandas
-from crmlib.runner import execution, notebooks, parameters, run, values
+from crmlib.runner import execution, notebooks, parameters, preparation, run, values
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.data
@@ -205,7 +205,7 @@ def contrasted(tmp_path_factory):
     def findings(stem):
         declared = parameters.declared(lesson(stem))
         assignments = values.assignments(values.checked(declared, CONTRASTS[stem]))
-        notebook = execution.prepared(notebooks.read(lesson(stem)), assignments)
+        notebook = preparation.prepared(notebooks.read(lesson(stem)), assignments)
         output = tmp_path_factory.mktemp(stem) / "notebook.ipynb"
         account = execution.execute(notebook, root=ROOT, output=output, cell_timeout=120, run_timeout=280)
         assert account.outcome == "good", account.message

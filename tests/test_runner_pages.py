@@ -13,12 +13,14 @@ import pytest
 from crmlib.errors import DataError
 from crmlib.findings import MIME, Finding, Findings
 from crmlib.runner.formulas import formula
+from crmlib.runner.outputs import shown
 from crmlib.runner.parameters import Parameter
 from crmlib.runner.plan import Report
 from crmlib.runner.progress import Lines
 from crmlib.runner.prose import Writer, code
-from crmlib.runner.rendering import page, shown, unbroken
-from crmlib.runner.reports import requests, run_reports
+from crmlib.runner.rendering import page, unbroken
+from crmlib.runner.reports import run_reports
+from crmlib.runner.requests import requests
 from crmlib.runner.run import stored_findings
 from crmlib.runner.sanitising import clean, clean_sheet, clean_style, clean_table
 from crmlib.runner.shelf import age

@@ -11,7 +11,7 @@ from crmlib.findings import Finding, Findings
 from crmlib.runner import paper
 from crmlib.runner.plan import Report
 from crmlib.runner.rendering import page
-from crmlib.runner.reports import requests
+from crmlib.runner.requests import requests
 
 PROVENANCE = {"notebook": "a.ipynb", "commit": "c", "lock": "l", "library": "b", "library_version": "0", "seed": 1}
 FOUND = Findings(

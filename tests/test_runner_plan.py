@@ -9,7 +9,7 @@ import pytest
 from crmlib.errors import DataError, ParameterError, StaleDataError
 from crmlib.runner.freshness import resolved
 from crmlib.runner.plan import kept, plan, report_names
-from crmlib.runner.reports import requests
+from crmlib.runner.requests import requests
 
 FIXTURES = Path(__file__).parent / "notebooks"
 

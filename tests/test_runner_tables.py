@@ -197,7 +197,8 @@ def test_spans_are_filled_in():
 
 def test_a_run_keeps_its_tables_and_says_what_it_withheld(tmp_path):
     from crmlib.runner.progress import Lines
-    from crmlib.runner.reports import requests, run_reports
+    from crmlib.runner.reports import run_reports
+    from crmlib.runner.requests import requests
 
     (tmp_path / "notebooks").mkdir()
     notebook = nbformat.read(FIXTURES / "good.ipynb", as_version=4)

@@ -17,11 +17,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from crmlib.runner import processes, provenance, warm
-from crmlib.runner.execution import execute, prepared, warm_up
+from crmlib.runner import processes, provenance, servers, warm
+from crmlib.runner.execution import execute
+from crmlib.runner.kernels import warm_up
 from crmlib.runner.parallel import Interruption, results
+from crmlib.runner.preparation import prepared
 from crmlib.runner.progress import Lines
-from crmlib.runner.reports import requests, run_reports
+from crmlib.runner.reports import run_reports
+from crmlib.runner.requests import requests
 
 FIXTURES = Path(__file__).parent / "notebooks"
 
@@ -270,11 +273,11 @@ def test_what_a_kernel_started_ends_with_it_however_it_hides(root):
 
 
 def test_a_server_that_has_threads_forks_nothing(tmp_path, monkeypatch, alone):
-    server = warm.ForkServer({**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}, str(tmp_path))
+    server = servers.ForkServer({**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}, str(tmp_path))
     trouble = server.trouble
     server.close()
     assert trouble.endswith("threads run in it") or os.cpu_count() == 1
-    monkeypatch.setattr(warm.ForkServer, "trouble", "2 threads run in it")
+    monkeypatch.setattr(servers.ForkServer, "trouble", "2 threads run in it")
     with warm.kernels():
         account, _, text = run(tmp_path, notebook_of("print('cold')"))
     assert (account.outcome, account.kernel, text) == ("good", "cold", "cold\n")

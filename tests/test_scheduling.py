@@ -170,7 +170,7 @@ def test_every_option_that_the_page_names_is_known():
 
 
 def test_the_page_names_every_example_and_exit_code():
-    from crmlib.runner.reports import EXIT_CODES
+    from crmlib.runner.outcomes import EXIT_CODES
 
     page = (DOCS / "scheduling.md").read_text()
     assert [path.name for path in EXAMPLES.iterdir() if f"(scheduling/{path.name})" not in page] == []

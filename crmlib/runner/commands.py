@@ -14,7 +14,7 @@ from crmlib.errors import ParameterError
 
 if TYPE_CHECKING:
     from crmlib.runner.hooks import Hooks
-    from crmlib.runner.reports import Request
+    from crmlib.runner.requests import Request
 
 
 @click.group()
@@ -70,7 +70,7 @@ def report_run(
 
     from crmlib.project import MARK, project_root
     from crmlib.runner.hooks import Hooks
-    from crmlib.runner.reports import requests
+    from crmlib.runner.requests import requests
 
     if cold:
         os.environ["CRM_COLD_KERNELS"] = "1"
@@ -102,9 +102,10 @@ def report_run(
 
 def _run(root: Path, wanted: Sequence[Request], hooks: Hooks, *, force: bool, jobs: int | None) -> int:
     """Exit code of the run, its progress shown."""
+    from crmlib.runner.outcomes import exit_code
     from crmlib.runner.parallel import cores
     from crmlib.runner.progress import shown
-    from crmlib.runner.reports import exit_code, run_reports
+    from crmlib.runner.reports import run_reports
 
     with shown() as display:
         try:

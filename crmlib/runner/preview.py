@@ -10,10 +10,12 @@ from typing import Any
 
 from crmlib.errors import DataError, SourceError
 from crmlib.runner import records
+from crmlib.runner.due import last_good
 from crmlib.runner.freshness import resolved
+from crmlib.runner.outcomes import EXIT_CODES
 from crmlib.runner.provenance import inputs
 from crmlib.runner.records import Record
-from crmlib.runner.reports import EXIT_CODES, Request, last_good
+from crmlib.runner.requests import Request
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
 """A page of an executed notebook: one self-contained HTML file, findings first, code folded.
 
 The same notebook, findings and provenance give the same bytes: no time, no run id and no random
-id gets in. Everything that a cell shows goes through `shown`, the one door, which knows few MIME
-types and sanitises what it lets pass.
+id gets in. What cells show passes `crmlib.runner.outputs`.
 """
 
 from __future__ import annotations
 
-import base64
 import itertools
 import re
 from collections.abc import Mapping
@@ -15,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crmlib.findings import MIME, Findings
-from crmlib.runner.execution import tags
+from crmlib.findings import Findings
 from crmlib.runner.keyfigures import key_figures
+from crmlib.runner.outputs import shown
 from crmlib.runner.plan import Report
+from crmlib.runner.preparation import tags
 from crmlib.runner.prose import Writer, code
 from crmlib.runner.quantities import MINUS
 from crmlib.runner.tables import PublishedTables
@@ -26,11 +25,6 @@ from crmlib.runner.tables import PublishedTables
 TEMPLATES = Path(__file__).parent / "template"
 TEMPLATE = "crmlib_report"
 
-_PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
-_NEVER = ("application/javascript", "text/javascript", "application/vnd.jupyter.widget-view+json")
-_EMPTY_REPR = re.compile(r"<(Figure size|Axes|AxesSubplot|matplotlib|seaborn|IPython\.core\.display)[^\n]*>")
-_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")  # differs from run to run, as does the next
-_KERNEL_FILE = re.compile(r"\S*ipykernel_\d+[/\\]\d+\.py")
 _TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]+?)[ \t#]*(\n|\Z)")
 _LONE_HEADING = re.compile(r'\s*<h(?P<level>[2-6]) id="(?P<anchor>[^"]*)">(?P<text>.*)</h\d>\s*', re.DOTALL)
 _OPENING = re.compile(r"\s*<h(?P<level>[1-6])\b")
@@ -134,43 +128,6 @@ def unbroken(sentence: str) -> str:
     return re.sub(rf"(?<=\d) (?=%)|(?<=\b[A-Z]{{3}}) (?=[-{MINUS}]?\d)", "\N{NO-BREAK SPACE}", signed)
 
 
-def shown(output: Mapping[str, Any], writer: Writer, number: int, tables: PublishedTables | None = None) -> str:
-    """Harmless HTML of one output of a cell; empty when there is nothing to show.
-
-    Parameters
-    ----------
-    output : mapping
-        A Jupyter output.
-    writer : Writer
-        For Markdown outputs.
-    number : int
-        Position of the output on the page.
-    tables : PublishedTables, optional
-        Withholds small groups, and remembers the tables.
-    """
-    tables = tables or PublishedTables()
-    if output["output_type"] == "stream":
-        text = _text(output["text"])
-        if output["name"] == "stderr":
-            return f"<details><summary>Messages</summary>{text}</details>" if text else ""
-        return text
-    data = output.get("data", {})
-    if MIME in data:
-        return ""
-    if "text/html" in data and (html := tables.html(data["text/html"], number)):
-        return html
-    for kind in _PICTURES:
-        if kind in data and (picture := _picture(kind, data, output.get("metadata", {}))):
-            return picture
-    if "text/markdown" in data:
-        html = writer.html(data["text/markdown"])
-        return tables.html(html, number) if "<table" in html else f'<div class="prose">{html}</div>'
-    plain = data.get("text/plain", "")
-    if any(kind in data for kind in _NEVER) or _EMPTY_REPR.fullmatch(plain.strip()):
-        return ""
-    return _text(plain)
-
-
 def _body(notebook: Any, writer: Writer, tables: PublishedTables) -> tuple[str, list[Block]]:
     """Title (Markdown) and the blocks below it."""
     title, blocks = "", []
@@ -228,28 +185,6 @@ def _begins(block: Block, level: str) -> bool:
     """Whether the block opens with a heading of this level or above."""
     opening = _OPENING.match(block.prose)
     return opening is not None and opening["level"] <= level
-
-
-def _picture(kind: str, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
-    from html import escape
-
-    content = data[kind]
-    encoded = base64.b64encode(content.encode()).decode() if kind == "image/svg+xml" else re.sub(r"\s", "", content)
-    if not re.fullmatch(r"[A-Za-z0-9+/=]*", encoded):
-        return ""
-    plain = str(data.get("text/plain", ""))
-    own = metadata.get(kind, {}) if isinstance(metadata.get(kind), Mapping) else {}
-    alt = str(own.get("alt") or metadata.get("alt") or ("" if plain.startswith("<") else plain) or "Figure")
-    return f'<figure><img src="data:{kind};base64,{encoded}" alt="{escape(alt)}"></figure>'
-
-
-def _text(text: str) -> str:
-    from html import escape
-
-    from nbconvert.filters.ansi import strip_ansi
-
-    plain = _KERNEL_FILE.sub("cell", _ADDRESS.sub("at 0x…", strip_ansi(text))).strip("\n")
-    return f'<pre class="text" tabindex="0">{escape(plain)}</pre>' if plain.strip() else ""
 
 
 def _exporter() -> Any:

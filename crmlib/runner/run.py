@@ -51,8 +51,9 @@ def made(
     """
     import nbformat
 
-    from crmlib.runner.execution import execute, prepared
+    from crmlib.runner.execution import execute
     from crmlib.runner.paper import pdf
+    from crmlib.runner.preparation import prepared
     from crmlib.runner.rendering import page, page_title
 
     source = nbformat.read(report.notebook, as_version=4)
@@ -126,7 +127,7 @@ def stored_findings(notebook: Any) -> Findings:
     DataError
         There is no such cell or output, or several, or the findings are invalid.
     """
-    from crmlib.runner.execution import tags
+    from crmlib.runner.preparation import tags
 
     cells = [cell for cell in notebook.cells if cell.cell_type == "code" and "findings" in tags(cell)]
     if len(cells) != 1:

@@ -9,7 +9,8 @@ import nbformat
 import pytest
 
 from crmlib.runner.progress import Lines
-from crmlib.runner.reports import requests, run_reports
+from crmlib.runner.reports import run_reports
+from crmlib.runner.requests import requests
 
 pytestmark = pytest.mark.browser
 

@@ -1,0 +1,91 @@
+"""A run's kernel: how it is started, in which environment and folder, and how it is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from crmlib.runner import processes
+
+_SOCKET_PATH_LIMIT = 100  # of 107 characters; a kernel's sockets end in kernel-<36>-ipc-<n>
+
+#: What Jupyter has to say of a dying kernel is in our account; its own lines would only puzzle.
+LOG = logging.getLogger("crmlib.runner.kernel")
+LOG.addHandler(logging.NullHandler())
+LOG.propagate = False
+
+
+def kernel(folder: Path) -> Any:
+    """Manager of a kernel of this interpreter, not yet started, its sockets in the folder."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    from crmlib.runner import warm
+
+    manager = AsyncKernelManager(
+        kernel_spec_manager=warm.specifications(), kernel_name="python3", transport="ipc", log=LOG
+    )
+    manager.connection_file = str(folder / "kernel.json")
+    return manager
+
+
+def warm_up(root: Path) -> None:
+    """Let a fork server import what the kernels of this project will need; see `crmlib.runner.warm`."""
+    from crmlib.runner import warm
+
+    warm.begin(_shared_environment(root), root)
+
+
+def _shared_environment(root: Path) -> dict[str, str]:
+    """The runner's environment, with one fixed hash seed and linear algebra in one thread."""
+    return {
+        **processes.KEPT_MEMORY,
+        **os.environ,
+        **processes.ONE_THREAD,
+        "CRM_PROJECT": str(root),
+        "PYTHONHASHSEED": "0",
+    }
+
+
+def environment(root: Path, folder: Path, mark: str) -> dict[str, str]:
+    """Environment of one run's kernel, without a person's IPython profile."""
+    return {**_shared_environment(root), "IPYTHONDIR": str(folder / "ipython"), processes.MARK: mark}
+
+
+@contextlib.contextmanager
+def runtime_folder() -> Iterator[Path]:
+    """A private folder for sockets, removed in the end; its path short enough for their names."""
+    usual = tempfile.gettempdir()
+    base = usual if len(usual) + len("/crm-12345678/kernel-ipc-5") <= _SOCKET_PATH_LIMIT else "/tmp"  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="crm-", dir=base))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def group(kernel: Any) -> int | None:
+    """Process group of the kernel; None while it has none of its own."""
+    own = getattr(kernel.provisioner, "pgid", None)
+    return own if own and own != os.getpgrp() else None
+
+
+def expire(kernel: Any, expired: threading.Event) -> None:
+    """End the kernel and say that its time was up."""
+    expired.set()
+    end(kernel)
+
+
+def end(kernel: Any) -> None:
+    """Kill the kernel's process group."""
+    own = group(kernel)
+    if own is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(own, signal.SIGKILL)
