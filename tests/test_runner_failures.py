@@ -31,10 +31,10 @@ def crm(root, **options):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
-def insert(root, source):
+def insert(root, source, name="trouble"):
     path = root / "notebooks" / "report.ipynb"
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.insert(3, nbformat.v4.new_code_cell(source, id="trouble"))
+    notebook.cells.insert(3, nbformat.v4.new_code_cell(source, id=name))
     nbformat.write(notebook, path)
 
 
@@ -72,18 +72,71 @@ def test_a_disk_that_fills_up_leaves_the_last_good_page_whole(root):
     assert crm(root).returncode == 0  # with room again
 
 
+ORDERS = "order_id,customer_id,ordered_at,amount\n1,a,2025-01-01,5\n2,b,2025-01-02,6\n"
+
+
+@pytest.fixture
+def shop(root):
+    """The project's report on a folder of orders, run well once; the page as it stands."""
+    (root / "shop").mkdir()
+    (root / "shop" / "orders.csv").write_text(ORDERS)
+    (root / "reports.yml").write_text(
+        "reports:\n  report: {notebook: notebooks/report.ipynb, parameters: {source: shop}}\n"
+    )
+    insert(root, "from crmlib import data\n\nlen(data.load(source)['orders'])")
+    done = crm(root)
+    assert done.returncode == 0, done.stdout
+    return (root / "reports" / "latest" / "report" / "report.html").read_bytes()
+
+
+def refused(root, page, outcome, said):
+    done = crm(root)
+    assert done.returncode == 3, done.stdout
+    last = records.records(root)[-1]
+    assert (last["outcome"], last["exit_code"]) == (outcome, 3)
+    assert said in last["message"]
+    assert "Traceback" not in done.stderr
+    assert (root / "reports" / "latest" / "report" / "report.html").read_bytes() == page
+    assert outcome in (root / "reports" / "index.html").read_text()
+    return last
+
+
+def test_a_folder_that_was_deleted_is_refused_before_a_kernel_starts(root, shop):
+    shutil.rmtree(root / "shop")
+    assert refused(root, shop, "no data", "shop")["run"] is None
+    (root / "shop").mkdir()
+    (root / "shop" / "orders.csv").write_text(ORDERS)
+    assert crm(root).returncode == 0  # delivered again: the page is up to date, the failure cleared
+    assert records.records(root)[-1]["outcome"] == "up to date"
+
+
+def test_a_table_that_is_deleted_while_the_report_runs_fails_it(root, shop):
+    insert(root, "import pathlib\n\npathlib.Path(source, 'orders.csv').unlink()", "deletes")
+    assert refused(root, shop, "bad data", "shop holds no table")["cell"]["source"] == "from crmlib import data"
+
+
+def test_a_wheel_that_is_missing_offline_is_told_with_its_remedy(root, shop, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # no registry answers
+    (root / "data").mkdir()
+    (root / "data" / "requirements.txt").write_text(f"lifetimes==0.11.3 --hash=sha256:{'0' * 64}\n")
+    (root / "reports.yml").write_text(
+        "reports:\n  report: {notebook: notebooks/report.ipynb, parameters: {source: cdnow}}\n"
+    )
+    refused(root, shop, "bad data", "crm data fetch")
+
+
 # Runs whose notebook is a stand-in, so that 50 of them take seconds; all else is the runner's own.
 STORM = """
 import io, json, os, random, signal, sys, time
 from pathlib import Path
-from crmlib.runner import provenance, records, reports
+from crmlib.runner import attempts, outcomes, provenance, records, reports, requests
 from crmlib.runner.progress import Lines
-import crmlib.runner.execution, crmlib.runner.shelf, crmlib.runner.warm, jinja2
+import crmlib.runner.kernels, crmlib.runner.shelf, crmlib.runner.warm, jinja2
 
 root, rng = Path(sys.argv[1]), random.Random(3)
 provenance.library_hash = lambda: "0"
-reports.commit, reports.versions = lambda root: "none", lambda: {}
-crmlib.runner.execution.warm_up = lambda root: None
+attempts.commit, attempts.versions = lambda root: "none", lambda: {}
+crmlib.runner.kernels.warm_up = lambda root: None
 finding = {"key": "kept", "value": 1, "unit": "", "sentence": "All is good.", "low": None, "high": None, "level": None}
 
 def made(root, report, folder, record, on_cell, interruption=None):
@@ -100,13 +153,13 @@ def run(seed):
         rng.seed(seed)
         code = 9
         try:
-            done = reports.run_reports(root, reports.requests(root), Lines(io.StringIO()), force=True)
-            code = reports.exit_code(done)
+            done = reports.run_reports(root, requests.requests(root), Lines(io.StringIO()), force=True)
+            code = outcomes.exit_code(done)
         finally:
             os._exit(code)
     return child
 
-reports.made = made
+attempts.made = made
 while os.waitpid(run(rng.random()), 0)[1] != 0:
     pass
 reader = os.fork()

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from crmlib.cli import cli
-from crmlib.errors import CrmError, ParameterError, SourceError
+from crmlib.errors import CrmError, ParameterError
 from crmlib.runner import provenance, records
+from crmlib.runner.outcomes import EXIT_CODES, exit_code
 from crmlib.runner.plan import plan
 from crmlib.runner.progress import Lines
-from crmlib.runner.reports import EXIT_CODES, exit_code, requests, run_reports
+from crmlib.runner.reports import run_reports
+from crmlib.runner.requests import requests
 
 LIBRARY_HASH = provenance.library_hash
 FIXTURES = Path(__file__).parent / "notebooks"
@@ -123,7 +125,7 @@ def test_the_same_inputs_give_the_same_page(root, good):
 
 @pytest.mark.parametrize("change", ["notebook", "parameters", "lock", "library", "page"])
 def test_a_changed_input_makes_the_report_due(root, change, monkeypatch):
-    from crmlib.runner.reports import last_good
+    from crmlib.runner.due import last_good
 
     if change == "notebook":
         with (root / "notebooks" / "report.ipynb").open("a") as stream:
@@ -285,16 +287,6 @@ def test_a_report_that_is_running_is_busy(root):
     assert (record["outcome"], record["exit_code"]) == ("busy", 4)
     assert other["outcome"] == "good"
     assert records.records(root)[-2]["outcome"] == "busy"
-
-
-def test_missing_data_are_recorded_before_a_kernel_starts(root, monkeypatch):
-    def absent(*arguments):
-        raise SourceError("source 'nowhere' is unknown; see crm data list")
-
-    monkeypatch.setattr("crmlib.runner.reports.inputs", absent)
-    record = run(root)
-    assert (record["outcome"], record["exit_code"], record["run"]) == ("no data", 3, None)
-    assert "no data" in (root / "reports" / "index.html").read_text()
 
 
 def test_one_failing_report_does_not_stop_the_others(root):
