@@ -915,3 +915,19 @@ def test_the_bias_of_looking_alike_takes_its_words_from_the_numbers():
     assert "leaves at least 62 % of the naive bias" in finding.sentence
     worse = loyalty.conclusions.bias(table.assign(effect=[3.0, 9.0, -7.0]), 2.0, **told)
     assert "takes away none of it" in worse.sentence
+
+
+def test_tables_that_do_not_speak_of_the_same_customers_are_refused():
+    day = pd.Timestamp("2025-01-10")
+    orders = pd.DataFrame({"customer_id": [1, 2], "ordered_at": day, "amount": 1.0})
+    joins = pd.DataFrame({"customer_id": [1], "joined_at": [pd.Timestamp("2025-02-10")]})
+    people = pd.DataFrame({"customer_id": [1, 2], "acquired_at": pd.Timestamp("2024-12-01")})
+    span = {"start": "2025-01-01", "as_of": "2025-03-31"}
+    with pytest.raises(DataError, match="make them one kind"):
+        loyalty.membership_panel(orders.assign(customer_id=["1", "2"]), joins, people, **span)
+    with pytest.raises(DataError, match="ordered_at is text"):
+        loyalty.membership_panel(orders.assign(ordered_at="2025-01-10"), joins, people, **span)
+    with pytest.raises(DataError, match="joined_at is String"):
+        loyalty.membership_panel(orders, joins.assign(joined_at="2025-02-10"), people, **span)
+    with pytest.raises(DataError, match="values is not all numbers"):
+        loyalty.gini(["a", "b"])

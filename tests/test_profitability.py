@@ -1441,3 +1441,25 @@ def test_ta_feng_is_the_same_on_every_engine():
     ]
     for other in tables[1:]:
         pd.testing.assert_frame_equal(other, tables[0], check_dtype=False)
+
+
+# -- odd columns -------------------------------------------------------------------------------
+
+
+def test_columns_that_are_no_numbers_are_refused_in_a_line():
+    orders = pd.DataFrame({"customer_id": [1, 2], "amount": ["ten", "two"], "cost": [1.0, 1.0]})
+    with pytest.raises(DataError, match="amount is String, no number"):
+        profitability.customer_margin({"orders": orders}, [])
+    words = np.array(["a", "b"])
+    rng = np.random.default_rng(1)
+    with pytest.raises(DataError, match="margin is not all numbers"):
+        profitability.whale_curve(words)
+    with pytest.raises(DataError, match="margin is not all numbers"):
+        profitability.customer_pyramid(words, rng=rng)
+    pairs = pd.DataFrame({"before": [1.0, 2.0], "after": words, "seen": True})
+    with pytest.raises(DataError, match="after is not all numbers"):
+        profitability.migration_matrix(pairs)
+    with pytest.raises(MissingColumnsError, match="pairs lacks 'seen'"):
+        profitability.loss_persistence(pairs.drop(columns="seen"), rng=rng)
+    with pytest.raises(DataError, match="margin of 1 customers is missing"):
+        profitability.option_value(pairs.assign(after=[1.0, np.nan]), rng=rng)

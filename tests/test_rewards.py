@@ -459,3 +459,53 @@ def test_small_brands_are_other():
         rewards.switching_matrix(purchases("a", "b"))
     with pytest.raises(DataError, match="no customer or no brand"):
         rewards.lock_in(pd.DataFrame({"customer_id": [1, 1], "brand": ["a", None]}), rng=np.random.default_rng(1))
+
+
+# -- odd data ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"ordered_at": lambda table: table["ordered_at"].astype(str)}, "ordered_at is text"),
+        ({"ordered_at": lambda table: table["ordered_at"].dt.tz_localize("UTC")}, "time zone"),
+        ({"customer_id": lambda table: table["customer_id"].astype(str)}, "make them one kind"),
+    ],
+)
+def test_orders_that_are_not_what_they_are_called_are_refused(change, says):
+    world = rewards.simulated_departures(np.random.default_rng(1), customers=50)
+    orders = world.orders.assign(**change)
+    for function, options in (
+        (rewards.card_progress, {"threshold": 3}),
+        (rewards.lapse_trials, {}),
+        (rewards.lapsed_to_date, {}),
+    ):
+        with pytest.raises(DataError, match=says):
+            function(orders, world.memberships, as_of=world.as_of, **options)
+    joined = world.memberships.assign(joined_at="2025-01-01")
+    with pytest.raises(DataError, match="joined_at is String"):
+        rewards.card_progress(world.orders, joined, threshold=3, as_of=world.as_of)
+
+
+def test_row_order_repeated_members_and_missing_rows_change_nothing():
+    world = rewards.simulated_departures(np.random.default_rng(2), customers=200)
+    options = {"as_of": world.as_of}
+    cards = rewards.card_progress(world.orders, world.memberships, threshold=4, **options)
+    trials = rewards.lapse_trials(world.orders, world.memberships, **options)
+    empty = pd.DataFrame({"customer_id": [np.nan, 3.0], "ordered_at": [world.orders["ordered_at"][0], pd.NaT]})
+    mixed = pd.concat([world.orders.sample(frac=1, random_state=1), empty])
+    later = world.memberships.assign(joined_at=world.memberships["joined_at"] + pd.Timedelta(days=90))
+    again = pd.concat([later, world.memberships])
+    same = rewards.card_progress(mixed, again, threshold=4, **options)
+    pd.testing.assert_frame_equal(same, cards, check_dtype=False)
+    key = ["month", "customer_id"]
+    moved = rewards.lapse_trials(mixed, again, **options).sort_values(key, ignore_index=True)
+    pd.testing.assert_frame_equal(moved, trials.sort_values(key, ignore_index=True), check_dtype=False)
+
+
+def test_everybody_joining_on_one_day_leaves_nobody_to_compare_with():
+    world = rewards.simulated_departures(np.random.default_rng(1), customers=100)
+    everybody = world.orders[["customer_id"]].drop_duplicates().assign(joined_at=pd.Timestamp("2023-09-15"))
+    trials = rewards.lapse_trials(world.orders, everybody, as_of=world.as_of)
+    with pytest.raises(DataError, match="in no month are there both"):
+        rewards.defection(trials, months=3)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, require_level
 
@@ -245,7 +246,7 @@ def _how_many(p: float, n: int) -> int:
 
 def _ascending(values: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
     """Checked values in ascending order, and how many customers each stands for."""
-    x = np.asarray(values, dtype=float)
+    x = numbers(values, "values")
     each = np.ones(x.shape) if weights is None else np.asarray(weights, dtype=float)
     if x.ndim != 1 or each.shape != x.shape:
         raise DataError("values must be one-dimensional, with one weight each if there are weights")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 
 from crmlib.columns import order_rows
-from crmlib.errors import ParameterError
+from crmlib.errors import DataError, ParameterError
 from crmlib.frames import PERIODS, as_date, day_number, period_number, wrap
 
 if TYPE_CHECKING:
@@ -167,17 +167,20 @@ def membership_panel(
     origin, lengths = _whole_periods(first, last, period)
     number = (period_number(nw.col("ordered_at"), period) - origin).cast(nw.Int64)
     sums = (
-        wrap(orders, ("customer_id", "ordered_at", "amount"), table="orders")
-        .filter(~nw.col("customer_id").is_null(), ~nw.col("ordered_at").is_null())
+        order_rows(orders)
         .with_columns(period=number, amount=nw.col("amount").cast(nw.Float64))
         .filter(nw.col("period") >= 0, nw.col("period") < len(lengths))
         .group_by("customer_id", "period")
         .agg(nw.col("amount").sum(), orders=nw.len())
     )
     joined = (period_number(nw.col("joined_at"), period) - origin).cast(nw.Int64)
+    membership = wrap(memberships, ("customer_id", "joined_at"), table="memberships")
+    kind = membership.collect_schema()["joined_at"]
+    if not isinstance(kind, (nw.Date, nw.Datetime)):
+        raise DataError(f"joined_at is {kind}, no date or datetime; convert it first, as pandas.to_datetime does")
+    _require_one_kind(orders=orders, memberships=memberships, customers=customers)
     joins = (
-        wrap(memberships, ("customer_id", "joined_at"), table="memberships")
-        .filter(~nw.col("joined_at").is_null())
+        membership.filter(~nw.col("joined_at").is_null())
         .select("customer_id", joined=joined)
         .filter(nw.col("joined") < len(lengths))
         .group_by("customer_id")
@@ -196,6 +199,18 @@ def membership_panel(
         .select("customer_id", "period", nw.col("joined").cast(nw.Float64), *rate)
     )
     return _in_order(table, "customer_id", "period").to_native()
+
+
+def _require_one_kind(**tables: Any) -> None:
+    """Refuse tables of which one has text for customer_id and another numbers: nobody would be found in both."""
+    kinds = {
+        name: wrap(one, ("customer_id",), table=name).collect_schema()["customer_id"] for name, one in tables.items()
+    }
+    if any(isinstance(kind, nw.String) for kind in kinds.values()) and any(
+        kind.is_numeric() for kind in kinds.values()
+    ):
+        told = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
+        raise DataError(f"customer_id is {told}; make them one kind")
 
 
 def panel_start(tables: Tables, start: str | datetime.date | None = None) -> datetime.date:

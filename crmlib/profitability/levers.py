@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, bootstrap_interval, require_level
 from crmlib.profitability.margin import require_margins
@@ -131,8 +132,8 @@ def lever(
     require_level(level)
     if not 0 <= leaving <= 1:
         raise ParameterError(f"a share of {leaving} leaves; give 0 to 1")
-    values, who, top = np.asarray(margin, float), np.asarray(touched, bool), np.asarray(best, bool)
-    added = np.zeros(values.shape) if change is None else np.asarray(change, dtype=float)
+    values, who, top = numbers(margin, "margin"), np.asarray(touched, bool), np.asarray(best, bool)
+    added = np.zeros(values.shape) if change is None else numbers(change, "change")
     if values.ndim != 1 or not values.shape == who.shape == top.shape == added.shape:
         raise DataError("margin, change, touched and best must be columns of one length")
     require_margins(values)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError, ParameterError
 from crmlib.frames import to_pandas, wrap
 from crmlib.profitability.activities import Activity, activities
@@ -43,7 +44,8 @@ def customer_margin(
     ----------
     tables : mapping of str to any frame
         `orders` (customer_id, amount; ordered_at where a period is given; cost unless `order_lines` has it),
-        and those that the drivers count: see `driver_quantities`. Negative amounts are returns.
+        and those that the drivers count: see `driver_quantities`. Negative amounts are returns; a
+        missing one counts as 0, which is why the contract of `orders` refuses it.
     costs : any frame or sequence of Activity, optional
         See `activities`. Default: the table `costs` where there is one, else none. A driver that no activity
         charges costs nothing; an activity whose driver nobody caused costs nothing if it has a rate.
@@ -187,7 +189,7 @@ def require_margins(values: Any) -> None:
     """
     import numpy as np
 
-    missing = int((~np.isfinite(np.asarray(values, dtype=float))).sum())
+    missing = int((~np.isfinite(numbers(values, "margin"))).sum())
     if missing:
         raise DataError(
             f"the margin of {missing:,} customers is missing, for a cost of their goods is; "
@@ -197,7 +199,10 @@ def require_margins(values: Any) -> None:
 
 def _checked(orders: Any) -> Any:
     """Return the orders, once they have what every margin needs."""
-    wrap(orders, ("customer_id", "amount"), table="orders")
+    view = wrap(orders, ("customer_id", "amount"), table="orders")
+    kind = view.collect_schema()["amount"]
+    if isinstance(kind, (nw.String, nw.Date, nw.Datetime, nw.Duration, nw.Categorical)):
+        raise DataError(f"amount is {kind}, no number; convert it first")
     return orders
 
 

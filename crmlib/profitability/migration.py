@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crmlib.errors import ParameterError
+from crmlib.columns import number_table, numbers
+from crmlib.errors import DataError, ParameterError
+from crmlib.profitability.margin import require_margins
 from crmlib.profitability.whale import wilson
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def migration_matrix(pairs: pd.DataFrame, *, groups: int = 5) -> pd.DataFrame:
     """
     import pandas as pd
 
+    pairs = require_pairs(pairs)
     counts = pd.crosstab(quantile_groups(pairs["before"], groups), _later_groups(pairs, groups))
     numbers: list[Any] = list(range(1, groups + 1))
     counts = counts.reindex(index=numbers, columns=[ABSENT, *numbers], fill_value=0)
@@ -97,6 +100,7 @@ def rise(pairs: pd.DataFrame, *, groups: int = 10, lowest: int = 3, highest: int
     for name, value in (("lowest", lowest), ("highest", highest)):
         if not 1 <= value < groups:
             raise ParameterError(f"{name} is {value}; with {groups} groups give 1 to {groups - 1}")
+    pairs = require_pairs(pairs)
     low_group = quantile_groups(pairs["before"], groups) <= lowest
     later = _later_groups(pairs, groups)
     high_group = np.array([group != ABSENT and group > groups - highest for group in later], dtype=bool)
@@ -107,6 +111,23 @@ def rise(pairs: pd.DataFrame, *, groups: int = 10, lowest: int = 3, highest: int
     return Rise(int(low_group.sum()), risen, share, low, high, others, *sums, level)
 
 
+def require_pairs(pairs: Any) -> pd.DataFrame:
+    """Array: before, after (floats) and seen of each customer, once they are what they are called.
+
+    Raises
+    ------
+    MissingColumnsError
+    DataError
+        Margins that are no numbers or missing; `seen` is missing.
+    """
+    table = number_table(pairs, ("before", "after"), table="pairs", others=("seen",))
+    for name in ("before", "after"):
+        require_margins(table[name])
+    if table["seen"].isna().any():
+        raise DataError("seen is missing for some customers; take the pairs from paired_margins")
+    return table.astype({"seen": bool})
+
+
 def quantile_groups(values: Any, groups: int) -> np.ndarray:
     """Array: number of each value's group, 1 the lowest; equal values share the group of their mean rank.
 
@@ -114,12 +135,16 @@ def quantile_groups(values: Any, groups: int) -> np.ndarray:
     ------
     ParameterError
         Fewer than 2 groups.
+    DataError
+        A value is missing or no number.
     """
     import pandas as pd
 
     if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)) or groups < 2:
         raise ParameterError(f"groups is {groups!r}; give a whole number of 2 or more")
-    ranks = pd.Series(np.asarray(values, dtype=float)).rank(method="average").to_numpy()
+    given = numbers(values, "values")
+    require_margins(given)
+    ranks = pd.Series(given).rank(method="average").to_numpy()
     return np.clip(np.ceil(groups * (ranks - 0.5) / max(len(ranks), 1)), 1, groups).astype(int)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from crmlib.errors import ParameterError
 from crmlib.intervals import FEWEST, bootstrap_interval, require_level
-from crmlib.profitability.migration import quantile_groups
+from crmlib.profitability.migration import quantile_groups, require_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +74,7 @@ def option_value(
         raise ParameterError(f"periods is {periods!r}; give a whole number of 1 or more")
     if not (np.isfinite(discount) and discount >= 0):
         raise ParameterError(f"the discount is {discount}; give a rate a period of 0 or more")
+    pairs = require_pairs(pairs)
     first = quantile_groups(pairs["before"], groups)
     cell, after = _cells(pairs, first, groups), pairs["after"].to_numpy(dtype=float)
     there = np.flatnonzero(np.bincount(first, minlength=groups + 1)[1:])

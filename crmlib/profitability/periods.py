@@ -14,7 +14,7 @@ from crmlib.frames import as_date, to_pandas, wrap
 from crmlib.intervals import FEWEST, bootstrap_interval
 from crmlib.profitability.drivers import Day
 from crmlib.profitability.margin import require_margins
-from crmlib.profitability.migration import quantile_groups
+from crmlib.profitability.migration import quantile_groups, require_pairs
 from crmlib.profitability.whale import wilson
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ def loss_persistence(
     -------
     Persistence
     """
+    pairs = require_pairs(pairs)
     negative, seen = pairs["before"] < 0, pairs["seen"]
     chosen = pairs[negative & seen]
     again = int((chosen["after"] < 0).sum())
@@ -197,6 +198,7 @@ def regression_to_mean(
         group (1 = lowest), customers, seen_share, before, after (means, money a customer), low, high (of `after`; NaN
         in a group of fewer than 30).
     """
+    pairs = require_pairs(pairs)
     group = quantile_groups(pairs["before"], groups)
     table = (
         pairs.assign(group=group)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, bootstrap_interval, require_level
 from crmlib.profitability.margin import require_margins
@@ -110,7 +111,7 @@ def best_customers(values: ArrayLike, share: float) -> np.ndarray:
     """
     if not 0 < share <= 1:
         raise ParameterError(f"the share of best customers is {share}; give more than 0 and at most 1")
-    by = np.asarray(values, dtype=float)
+    by = numbers(values, "margin")
     chosen = np.zeros(len(by), dtype=bool)
     chosen[np.argsort(-by, kind="stable")[: int(np.ceil(share * len(by) - 1e-9))]] = True
     return chosen
@@ -158,7 +159,7 @@ def poaching_break_even(
     Subramanian, U., Raju, J. S., & Zhang, Z. J. (2014), The strategic value of high-cost customers, Management
         Science 60(2), 494-507.
     """
-    values = np.asarray(margin, dtype=float)
+    values = numbers(margin, "margin")
     gone, top = np.asarray(fired, dtype=bool), np.asarray(best, dtype=bool)
     if not values.shape == gone.shape == top.shape or values.ndim != 1:
         raise DataError("margin, fired and best must be columns of one length")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, bootstrap_interval, require_level
 from crmlib.profitability.margin import require_margins
@@ -41,7 +42,7 @@ def pyramid_tiers(rank_by: ArrayLike, *, tiers: Mapping[str, float] = TIERS) -> 
     sizes = np.array(list(tiers.values()), dtype=float)
     if not len(sizes) or not (sizes > 0).all() or abs(sizes.sum() - 1) > 1e-9:
         raise ParameterError(f"the tiers' shares are {dict(tiers)}; give shares above 0 that add up to 1")
-    by = np.asarray(rank_by, dtype=float)
+    by = numbers(rank_by, "rank_by")
     require_margins(by)
     ends = np.ceil(np.cumsum(sizes) * len(by) - 1e-9)
     rank = np.empty(len(by))
@@ -95,8 +96,8 @@ def customer_pyramid(
     import pandas as pd
 
     require_level(level)
-    values = np.asarray(margin, dtype=float)
-    by = values if rank_by is None else np.asarray(rank_by, dtype=float)
+    values = numbers(margin, "margin")
+    by = values if rank_by is None else numbers(rank_by, "rank_by")
     if values.ndim != 1 or values.shape != by.shape:
         raise DataError(f"margin and rank_by must be columns of one length, not {values.shape} and {by.shape}")
     require_margins(values)
@@ -230,7 +231,7 @@ def value_needs_matrix(
     import pandas as pd
 
     require_level(level)
-    values, tiers, needs = np.asarray(margin, dtype=float), np.asarray(value), np.asarray(need)
+    values, tiers, needs = numbers(margin, "margin"), np.asarray(value), np.asarray(need)
     if values.ndim != 1 or not values.shape == tiers.shape == needs.shape:
         raise DataError("margin, value and need must be columns of one length")
     require_margins(values)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import require_level
 from crmlib.profitability.margin import require_margins
@@ -68,7 +69,7 @@ def poaching_simulation(
     import pandas as pd
 
     require_level(level)
-    values, by = np.asarray(margin, dtype=float), np.asarray(rank_by, dtype=float)
+    values, by = numbers(margin, "margin"), numbers(rank_by, "rank_by")
     if values.ndim != 1 or values.shape != by.shape:
         raise DataError(f"margin and rank_by must be columns of one length, not {values.shape} and {by.shape}")
     require_margins(values)

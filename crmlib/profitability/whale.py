@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crmlib.columns import numbers
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, bootstrap_interval, require_level
 from crmlib.profitability.margin import require_margins
@@ -243,8 +244,8 @@ def wilson(successes: int, of: int, *, level: float) -> tuple[float, float, floa
 
 
 def _pair(margin: ArrayLike, rank_by: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
-    values = np.asarray(margin, dtype=float)
-    by = values if rank_by is None else np.asarray(rank_by, dtype=float)
+    values = numbers(margin, "margin")
+    by = values if rank_by is None else numbers(rank_by, "rank_by")
     if values.ndim != 1 or values.shape != by.shape:
         raise DataError(f"margin and rank_by must be columns of one length, not {values.shape} and {by.shape}")
     require_margins(values)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmlib.errors import DataError, ParameterError
-from crmlib.frames import as_date, to_pandas, wrap
+from crmlib.frames import as_date
+from crmlib.rewards.tables import first_joinings, order_instants
 
 if TYPE_CHECKING:
     import datetime
@@ -86,11 +87,9 @@ def _since_joining(orders: Any, memberships: Any, end: pd.Timestamp) -> tuple[pd
     """Each member's first joining, and the orders after it; days without a time of day are set to noon."""
     import pandas as pd
 
-    joins = to_pandas(wrap(memberships, ("customer_id", "joined_at"), table="memberships").to_native()).dropna()
-    joins = joins.astype({"joined_at": "datetime64[us]"})
-    joins = joins[joins["joined_at"] < end].sort_values("joined_at").drop_duplicates("customer_id")
-    bought = to_pandas(wrap(orders, ("customer_id", "ordered_at"), table="orders").to_native()).dropna()
-    bought = bought.astype({"ordered_at": "datetime64[us]"})
+    bought = order_instants(orders)
+    joins = first_joinings(memberships, bought)
+    joins = joins[joins["joined_at"] < end]
     bought = bought[bought["ordered_at"] < end].merge(joins, on="customer_id")
     bought = bought[bought["ordered_at"] > bought["joined_at"]]
     if not len(bought) or not (bought["ordered_at"] == bought["ordered_at"].dt.normalize()).all():

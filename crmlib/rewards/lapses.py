@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmlib.errors import DataError, ParameterError
-from crmlib.frames import as_date, to_pandas, wrap
+from crmlib.frames import as_date
 from crmlib.intervals import require_level
+from crmlib.rewards.tables import first_joinings, order_instants
 
 if TYPE_CHECKING:
     import datetime
@@ -140,11 +141,11 @@ def _histories(
     if last is None:
         raise ParameterError("lapses need as_of; give the last day of the data as YYYY-MM-DD")
     end = float((np.datetime64(last, "D") + 1 - np.datetime64("1970-01-01", "D")).astype(int))
-    bought = to_pandas(wrap(orders, ("customer_id", "ordered_at"), table="orders").to_native()).dropna()
+    bought = order_instants(orders)
+    joins = first_joinings(memberships, bought)
     bought = bought.assign(day=_days(bought["ordered_at"]))
     bought = bought[bought["day"] < end].sort_values(["customer_id", "day"])
-    joins = to_pandas(wrap(memberships, ("customer_id", "joined_at"), table="memberships").to_native()).dropna()
-    first = joins.assign(day=_days(joins["joined_at"])).groupby("customer_id")["day"].min()
+    first = joins.assign(day=_days(joins["joined_at"])).set_index("customer_id")["day"]
     code, ids = pd.factorize(bought["customer_id"])
     joined = first.reindex(ids).to_numpy(dtype=float)
     joined = np.where(joined < end, joined, np.inf)  # missing and later ones are no members
@@ -155,7 +156,7 @@ def _histories(
 
 def _days(instants: pd.Series) -> np.ndarray:
     """Days since 1970, with parts of a day."""
-    return instants.astype("datetime64[us]").astype("int64").to_numpy() / _DAY
+    return instants.astype("int64").to_numpy() / _DAY
 
 
 def _paces(code: np.ndarray, day: np.ndarray, start: float, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

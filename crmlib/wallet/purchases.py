@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
+from crmlib.columns import order_rows
 from crmlib.errors import DataError, ParameterError
 from crmlib.frames import as_date, day_number, to_pandas, wrap
 
@@ -58,8 +59,7 @@ def brand_purchases(
     known = wrap(products, ("product_id", "category", brand), table="products")
     known = known.filter(nw.col("category") == category, ~nw.col(brand).is_null())
     known = known.select("product_id", brand=nw.col(brand))
-    when = wrap(orders, ("order_id", "customer_id", "ordered_at"), table="orders")
-    when = when.filter(~nw.col("ordered_at").is_null())
+    when = order_rows(orders, ("order_id", "customer_id", "ordered_at"))
     for name, given, sign in (("start", start, 1), ("end", end, -1)):
         limit = as_date(given, name=name)
         if limit is not None:
@@ -142,7 +142,7 @@ def brand_matrix(
     Raises
     ------
     DataError
-        No purchases.
+        No purchases, or some that are missing or negative.
     ParameterError
     """
     import pandas as pd
@@ -153,6 +153,8 @@ def brand_matrix(
     table = to_pandas(kept.to_native())
     if table.empty:
         raise DataError("there are no purchases; check the category's name and the days")
+    if not (table["purchases"] >= 0).all():
+        raise DataError("purchases are missing or below 0; leave such rows out")
     size = table.groupby("brand")["purchases"].sum().sort_values(ascending=False, kind="stable")
     named = list(size.index[:largest]) if brands is None else [brand for brand in brands if brand != OTHER]
     table["brand"] = table["brand"].where(table["brand"].isin(named), OTHER)
