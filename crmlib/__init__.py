@@ -7,6 +7,7 @@ foundation
     project       where the project lies
     frames        any frame in, the same kind out; calendar arithmetic
     columns       columns that hold what they should
+    options       and options that are what they should be
     intervals     the bootstrap over customers
     likelihood    maximum likelihood on statsmodels, identical rows grouped
     findings      computed conclusions
@@ -15,6 +16,8 @@ data
 models            one distribution of behaviour a file: BG/NBD, Pareto/NBD, gamma-gamma, sBG and more
 topics
     attribution   which channel brought the customer?                   notebook 01
+    paths         which ways do customers take before they buy?         notebook 21
+    budget        how should money be split, when is it back?           notebook 16
     cohorts       do customers stay, which subscribers leave?           notebooks 02, 15
     loyalty       does 80/20 hold, and what does the programme add?     notebook 03
     rewards       do points move purchases, do members stay?            notebook 18

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crmlib.errors import ParameterError
+from crmlib.options import number
 
 #: Fewer customers than this get no bootstrap interval: of so few it is too narrow.
 FEWEST = 30
@@ -166,5 +167,5 @@ def require_level(level: float) -> None:
     ------
     ParameterError
     """
-    if not 0 < level < 1:
+    if not 0 < number(level, "level") < 1:
         raise ParameterError(f"level is {level}; give a coverage between 0 and 1, such as 0.95")

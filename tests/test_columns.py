@@ -152,3 +152,31 @@ def test_scores_attributes_and_outcomes_that_are_none_of_it():
     pd.testing.assert_series_equal(
         eager.coefficients, rfm.look_alikes(people, best, attributes=["region"]).coefficients
     )
+
+
+def test_options_that_are_no_numbers_are_named(fits):
+    purchases, spend = fits
+    rng = np.random.default_rng(1)
+    for wrong in ("a", None, [1, 2], np.datetime64("2026-01-01")):
+        for question in (
+            lambda wrong: purchases.discounted_transactions(wrong),
+            lambda wrong: purchases.discounted_transactions(0.1, horizon=wrong),
+            lambda wrong: purchases.expectation_interval(5, level=wrong),
+            lambda wrong: spend.prediction_interval(2, 10.0, orders=wrong),
+            lambda wrong: clv.continuous_rate(wrong),
+            lambda wrong: clv.frequency_table(purchases, top=wrong),
+            lambda wrong: clv.keeping_ceilings(pd.Series([1.0, 2]), best_share=wrong, saved_share=0.1),
+            lambda wrong: clv.customer_lifetime_value(purchases, 5, TABLE, discount_rate=wrong, interval=None),
+            lambda wrong: clv.customer_lifetime_value(purchases, 5, TABLE, discount_rate=0.1, draws=wrong, rng=rng),
+        ):
+            with pytest.raises(ParameterError, match="give one number"):
+                question(wrong)
+    for count in ("a", [1, "a"], np.inf):
+        with pytest.raises(ParameterError, match="count is"):
+            purchases.purchase_probability(count, 5)
+    with pytest.raises(ParameterError, match="rng is 5; give a generator"):
+        clv.customer_lifetime_value(purchases, 5, TABLE, discount_rate=0.1, rng=5)
+    with pytest.raises(ParameterError, match="top is True; give a whole number"):
+        clv.frequency_table(purchases, top=True)
+    with pytest.raises(ParameterError, match="top is 1000000000000; give a whole number"):
+        clv.frequency_table(purchases, top=10**12)

@@ -9,11 +9,12 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "crmlib"
 LAYERS = (
-    {"errors", "project", "frames", "columns", "intervals", "likelihood", "findings"},
+    {"errors", "project", "frames", "columns", "options", "intervals", "likelihood", "findings"},
     {"data"},
     {"models"},
     {"attribution", "cohorts", "loyalty", "profitability", "rfm", "clv", "wallet", "basket", "campaigns", "winback"}
-    | {"pipeline", "service", "scorecard", "identity", "listening", "offers", "satisfaction", "referral", "rewards"},
+    | {"pipeline", "service", "scorecard", "identity", "listening", "offers", "satisfaction", "referral", "rewards"}
+    | {"budget", "paths"},
     {"figures", "widgets", "exercises"},
     {"runner"},
     {"cli"},

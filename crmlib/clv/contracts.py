@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from crmlib.columns import column_names, number_table, numbers, require_unique
 from crmlib.errors import DataError, ParameterError
 from crmlib.models.renewals import discounts
+from crmlib.options import number, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +43,13 @@ class ContractValuation:
         horizon: float,
         margin_rate: float,
     ) -> None:
-        self.contracts, self.rate, self.horizon = contracts, rate, horizon
+        self.contracts = contracts
+        self.rate, self.horizon = number(rate, "discount_rate"), number(horizon, "horizon")
         self.renewals, payments, self.customer_id = _read(history, payment)
         self.each = margin_rate * payments
         self.made, self.place = np.unique(self.renewals, return_inverse=True)
-        self.worth = np.cumsum(discounts(rate, horizon))  # of making 1, 2, … further renewals
-        self.lifetime = contracts.residual_lifetime(rate, self.made, horizon=horizon)
+        self.worth = np.cumsum(discounts(self.rate, self.horizon))  # of making 1, 2, … further renewals
+        self.lifetime = contracts.residual_lifetime(self.rate, self.made, horizon=self.horizon)
 
     def table(self, interval: str | None, level: float) -> pd.DataFrame:
         """`customer_lifetime_value` of contracts."""
@@ -131,7 +133,7 @@ def cohort_holdout(customers: ArrayLike, *, fitted: int) -> pd.DataFrame:
     n = numbers(customers, "customers")
     if n.ndim != 1 or not np.all(np.isfinite(n)) or np.any(np.diff(n) > 0) or np.any(n < 0) or np.any(n % 1):
         raise DataError("customers must be whole numbers that do not rise: who is there after 0, 1, 2… renewals")
-    if isinstance(fitted, bool) or fitted != int(fitted) or not 0 <= fitted < len(n) - 1:
+    if not 0 <= whole(fitted, "fitted") < len(n) - 1:
         raise ParameterError(f"fitted is {fitted}; give a number of renewals with some after it, up to {len(n) - 2}")
     later = len(n) - 1 - fitted
     lost = np.append(-np.diff(n[fitted:]), n[-1]).astype(int)

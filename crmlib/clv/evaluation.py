@@ -10,6 +10,7 @@ from crmlib.clv.holdout import by_time, compared, holdout_table, naive_rules
 from crmlib.errors import ParameterError
 from crmlib.intervals import require_level
 from crmlib.models import ContractResults
+from crmlib.options import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,8 +123,7 @@ def holdout_calibration(
 
     if by not in ("frequency", "recency"):
         raise ParameterError(f"by is {by!r}; use frequency or recency")
-    if groups < 2:
-        raise ParameterError(f"groups is {groups}; give at least 2")
+    groups = whole(groups, "groups", least=2, most=10_000)
     if by == "recency" and isinstance(results, ContractResults):
         raise ParameterError("contracts have no recency; use by='frequency', the renewals made")
     table = holdout_table(results, holdout)

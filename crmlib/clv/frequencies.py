@@ -9,6 +9,7 @@ import numpy as np
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import require_level
 from crmlib.models import ContractResults
+from crmlib.options import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +37,7 @@ def frequency_table(results: TransactionResults | ContractResults, *, top: int =
 
     if isinstance(results, ContractResults):
         raise ParameterError("who is under contract makes no purchases; use renewal_table")
-    if isinstance(top, bool) or int(top) != top or top < 1:
-        raise ParameterError(f"top is {top!r}; give a whole number of at least 1")
+    top = whole(top, "top", least=1, most=10_000)
     if results.model.effects:
         raise DataError("the model has covariates, so that no one distribution holds for all; fit it without them")
     given, weights = results.model.histories, results.model.weights
@@ -106,8 +106,7 @@ def spend_table(spend: GammaGammaResults, *, groups: int = 10) -> pd.DataFrame:
     import pandas as pd
     from scipy.special import betainc
 
-    if isinstance(groups, bool) or int(groups) != groups or groups < 2:
-        raise ParameterError(f"groups is {groups!r}; give a whole number of at least 2")
+    groups = whole(groups, "groups", least=2, most=10_000)
     p, q, gamma = spend.params
     model = spend.model
     order = np.argsort(model.z, kind="stable")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crmlib.clv.valuation import Valuation
-from crmlib.errors import ParameterError
+from crmlib.options import whole
 
 Floats = NDArray[np.float64]
 
@@ -27,8 +27,7 @@ def discounted_spend(
     base: Valuation, alive: Floats, level: float, draws: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Array: quantiles (low, high) of each customer's discounted spend to come, the dead included."""
-    if draws < 100:
-        raise ParameterError(f"draws is {draws}; give at least 100, better 1,000")
+    draws = whole(draws, "draws", least=100)
     ends = [np.zeros(base.customers), np.zeros(base.customers)]
     scale = _scale(base)
     for rows, pair, futures in _drawn(base, draws, rng):

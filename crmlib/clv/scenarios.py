@@ -15,6 +15,7 @@ from crmlib.findings import percent
 from crmlib.intervals import require_level
 from crmlib.models import BetaGeoBetaBinomialResults, ContractResults
 from crmlib.models.gamma_gamma import spending
+from crmlib.options import number, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +103,7 @@ def order_value_by_frequency(history: Any, *, groups: int = 6, level: float = 0.
     from scipy.stats import norm
 
     require_level(level)
-    if groups < 2:
-        raise ParameterError(f"groups is {groups}; give at least 2")
+    groups = whole(groups, "groups", least=2, most=10_000)
     table = number_table(history, ("frequency", "monetary_value"), table="history")
     table = table[table["frequency"] > 0]
     spending(table["frequency"], table["monetary_value"])
@@ -146,6 +146,9 @@ def keeping_ceilings(value: pd.Series, *, best_share: float, saved_share: float)
     """
     import pandas as pd
 
+    for name, share in (("best_share", best_share), ("saved_share", saved_share)):
+        if not 0 <= number(share, name) <= 1:
+            raise ParameterError(f"{name} is {share}; give a share between 0 and 1, such as 0.2")
     if len(value) < 2 or not value.sum() > 0:
         raise DataError("two groups need at least 2 customers with some value between them; take more customers")
 

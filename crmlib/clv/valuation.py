@@ -14,6 +14,7 @@ from crmlib.errors import DataError, ParameterError
 from crmlib.likelihood import Rows, distinct_rows
 from crmlib.models.gamma_gamma import spending
 from crmlib.models.histories import Histories, checked_histories
+from crmlib.options import number
 
 if TYPE_CHECKING:
     from crmlib.models import GammaGammaResults, TransactionResults
@@ -65,10 +66,11 @@ class Valuation:
         *,
         slopes: bool = True,
     ) -> None:
-        if not 0 < margin_rate <= 1:
+        rate, horizon = number(rate, "discount_rate"), number(horizon, "horizon")
+        if not 0 < number(margin_rate, "margin_rate") <= 1:
             raise ParameterError(f"margin_rate is {margin_rate}; give the share of revenue, above 0 to 1")
-        number = isinstance(spend, int | float) and not isinstance(spend, bool) and 0 < spend < np.inf
-        if not (isinstance(spend, str) or hasattr(spend, "expectation") or number):
+        fixed = isinstance(spend, int | float) and not isinstance(spend, bool) and 0 < spend < np.inf
+        if not (isinstance(spend, str) or hasattr(spend, "expectation") or fixed):
             raise ParameterError(
                 f"spend is {spend!r}; give a fitted GammaGamma, an order's value above 0, or the name of its column"
             )

@@ -12,6 +12,7 @@ from crmlib.clv.valuation import Valuation
 from crmlib.errors import ParameterError
 from crmlib.intervals import require_level
 from crmlib.models import ContractResults
+from crmlib.options import generator, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ def continuous_rate(yearly: float, unit: str = "week") -> float:
     days = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
     if unit not in days:
         raise ParameterError(f"unit {unit!r} is unknown; use one of {', '.join(days)}")
-    if not yearly > -1:
+    if not -1 < number(yearly, "the yearly rate") < np.inf:
         raise ParameterError(f"the yearly rate is {yearly}; give a share such as 0.1 for 10 %")
     return float(np.log1p(yearly) * days[unit] / 365.25)
 
@@ -106,6 +107,7 @@ def customer_lifetime_value(
         return contracts.table(interval, level)
     if interval == "prediction" and rng is None:
         raise ParameterError("prediction intervals are drawn: give rng=np.random.default_rng(seed)")
+    rng = None if rng is None else generator(rng)
     slopes = interval == "expectation"
     base = Valuation(purchases, spend, history, discount_rate, horizon, margin_rate, slopes=slopes)
     names = ["probability_alive", "transactions", "order_value", "value", "low", "high"]
@@ -164,6 +166,7 @@ def base_value(
         return _total(len(contracts.place), *contracts.total(), level)
     if rng is None:
         raise ParameterError("what customers may do is drawn: give rng=np.random.default_rng(seed)")
+    rng = generator(rng)
     base = Valuation(purchases, spend, history, discount_rate, horizon, margin_rate)
     total, slope, alive = 0.0, 0.0, np.empty(base.customers)
     for part in base.blocks():
@@ -188,7 +191,7 @@ def _total(customers: int, value: float, parameter: float, process: float, level
 
 
 def _require_share(margin_rate: float) -> None:
-    if not 0 < margin_rate <= 1:
+    if not 0 < number(margin_rate, "margin_rate") <= 1:
         raise ParameterError(f"margin_rate is {margin_rate}; give the share of revenue, above 0 to 1")
 
 

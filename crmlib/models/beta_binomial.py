@@ -28,6 +28,7 @@ from crmlib.models.histories import Histories, histories
 from crmlib.models.predictions import TransactionResults
 from crmlib.models.quadrature import beta_rule
 from crmlib.models.transactions import Discounted, TransactionModel
+from crmlib.options import several
 
 Floats = NDArray[np.float64]
 
@@ -98,7 +99,7 @@ class BetaGeoBetaBinomial(TransactionModel):
         """Log-likelihood of histories and its derivatives by the logarithm of each parameter."""
         alpha, beta, gamma, delta = (theta[name] for name in self.names)
         x, last, n = (values.astype(int) for values in (given.x, given.recency, given.age))
-        j = np.arange(int(n.max()) + 2)
+        j = np.arange(int(n.max(initial=0)) + 2)
         ways = {name: _table(theta[name], j) for name in self.names}
         both, stay = _table(alpha + beta, j), _table(gamma + delta, j)
         # each row's possibilities: active throughout (None), or gone at opportunity last + i + 1
@@ -212,7 +213,7 @@ class BetaGeoBetaBinomialResults(TransactionResults):
         return opportunity_histories(*history, **covariates)
 
     def _times(self, time: ArrayLike) -> Floats:
-        times = np.asarray(time, dtype=float)
+        times = several(time, "opportunities")
         if not (np.all(np.isfinite(times)) and np.all(times >= 0) and np.all(times == np.floor(times))):
             raise ParameterError(f"opportunities is {time!r}; give a whole number of at least 0")
         return times

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from crmlib.errors import DataError, ParameterError
 from crmlib.likelihood import LikelihoodResults, Rows, distinct_rows
 from crmlib.models.histories import Histories, histories
+from crmlib.options import number, several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,8 +68,8 @@ class PurchaseResults(LikelihoodResults):
         -------
         float, or array of the shape of count
         """
-        counts = np.asarray(count)
-        if not (np.all(counts >= 0) and np.all(counts == np.floor(counts))):
+        counts = several(count, "count")
+        if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and np.all(counts == np.floor(counts))):
             raise ParameterError(f"count is {count!r}; give whole numbers of at least 0")
         new = self._histories(0, 0, 0, covariates)
         wanted = np.unique(np.concatenate([counts.ravel(), counts.ravel() - 1]).astype(int))
@@ -129,10 +130,11 @@ class PurchaseResults(LikelihoodResults):
 
     def future_discounted(self, rate: float, horizon: float) -> Callable[[tuple[Floats, ...]], Floats]:
         """Discounted purchases expected of active customers, as a function of their posterior parameters."""
+        rate, horizon = number(rate, "rate"), number(horizon, "horizon")
         if not (np.isfinite(rate) and rate >= 0):
-            raise ParameterError(f"the discount rate is {rate}; give a continuous rate of at least 0 a unit of time")
+            raise ParameterError(f"the discount rate is {rate:g}; give a continuous rate of at least 0 a unit of time")
         if not horizon > 0:
-            raise ParameterError(f"horizon is {horizon}; give a time above 0")
+            raise ParameterError(f"horizon is {horizon:g}; give a time above 0")
         if rate == 0 and np.isinf(horizon):
             raise ParameterError(
                 "without discount and horizon the sum may be infinite; give a rate above 0 or a horizon"
@@ -148,10 +150,10 @@ class PurchaseResults(LikelihoodResults):
         return histories(*history, **covariates)
 
     def _times(self, time: ArrayLike) -> Floats:
-        times = np.asarray(time, dtype=float)
+        times = several(time, "time")
         if not (np.all(np.isfinite(times)) and np.all(times >= 0)):
             raise ParameterError(f"time is {time!r}; give finite times of at least 0, in the unit of the data")
         return times
 
     def _time(self, time: float) -> float:
-        return float(self._times(time))
+        return float(self._times(number(time, "time")))

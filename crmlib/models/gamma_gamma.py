@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crmlib.columns import numbers
-from crmlib.errors import DataError, ParameterError
+from crmlib.errors import DataError
 from crmlib.intervals import require_level
 from crmlib.likelihood import LikelihoodModel, LikelihoodResults, distinct_rows
+from crmlib.options import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,8 +172,7 @@ class GammaGammaResults(LikelihoodResults):
         from scipy.special import betainccinv, betaincinv
 
         require_level(level)
-        if orders < 1:
-            raise ParameterError(f"orders is {orders}; give at least 1")
+        orders = whole(orders, "orders", least=1)
         x, z = spending(frequency, monetary_value)
         p, q, gamma = self.model.natural(self.free)
         shape, rate = p * x + q, gamma + np.where(x > 0, x * z, 0.0)

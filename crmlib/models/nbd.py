@@ -28,6 +28,7 @@ from crmlib.columns import numbers
 from crmlib.errors import ConvergenceError, DataError, ParameterError
 from crmlib.intervals import require_level
 from crmlib.likelihood import LikelihoodModel
+from crmlib.options import number, several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,7 +198,7 @@ class NBDResults:
 
     def expected(self, exposure: float = 1.0) -> float:
         """Expected purchases of a random customer in a window."""
-        return self.r * exposure / self.alpha
+        return self.r * number(exposure, "exposure") / self.alpha
 
     def conditional_expected(self, counts: ArrayLike, observed: float, exposure: float) -> np.ndarray:
         r"""Expected purchases in a further window of those who bought x times in the one observed.
@@ -205,7 +206,11 @@ class NBDResults:
         :math:`(r + x)\,T_2 / (\alpha + T_1)`: what a customer did is drawn towards the mean, the more
         the shorter the window.
         """
-        return np.asarray((self.r + np.asarray(counts, dtype=float)) * exposure / (self.alpha + observed))
+        return (
+            (self.r + several(counts, "counts"))
+            * number(exposure, "exposure")
+            / (self.alpha + number(observed, "observed"))
+        )
 
     def top_share(self, p: float = 0.2, exposure: float = 1.0) -> float:
         """Share of all purchases in a window that the heaviest p of customers make; see `nbd_top_share`."""
@@ -277,7 +282,7 @@ def require_part(p: float) -> None:
     ------
     ParameterError
     """
-    if not 0 < p < 1:
+    if not 0 < number(p, "p") < 1:
         raise ParameterError(f"p is {p}; give the part of customers between 0 and 1, such as 0.2")
 
 

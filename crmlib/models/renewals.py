@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from crmlib.errors import ParameterError
 from crmlib.intervals import require_level
 from crmlib.likelihood import LikelihoodResults
+from crmlib.options import generator, number, several, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,8 +102,8 @@ class ContractResults(LikelihoodResults):
         import pandas as pd
 
         require_level(level)
-        t = _renewals(periods, since)
-        share = self._share(t, since)
+        t, customers = _renewals(periods, since), whole(customers, "customers", most=2**60)
+        share, rng = self._share(t, since), generator(rng)
         points = rng.multivariate_normal(self.free, self.free_cov, draws, method="eigh")
         counts = np.stack([rng.binomial(customers, np.clip(share(point), 0, 1)) for point in points])
         low, high = np.quantile(counts, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -217,25 +218,26 @@ def discounts(rate: float, horizon: float) -> Floats:
     ------
     ParameterError
     """
+    rate, horizon = number(rate, "rate"), number(horizon, "horizon")
     if not horizon >= 1:
-        raise ParameterError(f"horizon is {horizon}; give at least 1 renewal")
+        raise ParameterError(f"horizon is {horizon:g}; give at least 1 renewal")
     if not (rate > 0 or (rate == 0 and np.isfinite(horizon))) or not np.isfinite(rate):
-        raise ParameterError(f"the discount rate is {rate}; give one above 0, between two renewals, or 0 and a horizon")
+        raise ParameterError(
+            f"the discount rate is {rate:g}; give one above 0, between two renewals, or 0 and a horizon"
+        )
     terms = np.ceil(-np.log(_NEGLIGIBLE * rate) / np.log1p(rate)) + 1 if rate > 0 else np.inf
     return np.asarray(np.exp(-np.log1p(rate) * np.arange(int(min(np.floor(horizon), terms, 2_000_000)))))
 
 
 def _renewals(periods: ArrayLike, since: int = 0) -> Floats:
-    t = np.atleast_1d(np.asarray(periods, dtype=float))
-    if not (np.all(np.isfinite(t)) and np.all(t == np.floor(t)) and np.all(t >= since) and since >= 0):
+    t, since = np.atleast_1d(several(periods, "periods")), whole(since, "since")
+    if not (np.all(np.isfinite(t)) and np.all(t == np.floor(t)) and np.all(t >= since)):
         raise ParameterError(f"periods are {periods!r}; give whole numbers of renewals, at least {max(since, 0)}")
     return t
 
 
 def _ahead(periods: int) -> int:
-    if isinstance(periods, bool) or not float(periods).is_integer() or periods < 1:
-        raise ParameterError(f"periods is {periods!r}; give the number of renewals that come up, at least 1")
-    return int(periods)
+    return whole(periods, "periods", least=1, most=100_000)
 
 
 def _shaped(values: Floats, like: ArrayLike) -> Any:
