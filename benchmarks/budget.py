@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crmlib import attribution, data
+from crmlib import budget as topic
+from crmlib import data
 from crmlib.data.synthetic.spend import weekly_spend
 
 FIRST_SEED = 50_000
@@ -53,9 +54,9 @@ def channels(seed: int, *, known: pd.DataFrame, customers: int) -> pd.DataFrame:
     costs = (COST * expected).rename("cost").reset_index()
     sums = values.margins().query("age == @AGES - 1").set_index("channel")
     found = {"margin": sums.set_axis(["age", "customers", "_", "__", "___", "estimate", "low", "high"], axis=1)}
-    net = attribution.channel_returns(values, costs, ages=AGES, rng=rng).set_index("channel")
+    net = topic.channel_returns(values, costs, ages=AGES, rng=rng).set_index("channel")
     found["net value"] = net[["net_value", "net_low", "net_high"]].set_axis(["estimate", "low", "high"], axis=1)
-    paid = attribution.payback_times(values, costs, rng=rng).set_index("channel")
+    paid = topic.payback_times(values, costs, rng=rng).set_index("channel")
     found["payback"] = paid[["days", "low", "high"]].set_axis(["estimate", "low", "high"], axis=1)
     exact = {"margin": known["margin"], "net value": expected * (known["margin"] - COST), "payback": known["days"]}
     rows = [table[["estimate", "low", "high"]].assign(truth=exact[name], measure=name) for name, table in found.items()]
@@ -71,8 +72,8 @@ def gains(seed: int, *, persistence: float, weeks: int = 156, worth: float = 50.
         for week, luck in enumerate(fresh):
             error = persistence * error + np.sqrt(1 - persistence**2) * luck if week else luck
             table.loc[week, "customers"] += error
-    curves = attribution.response_curves(table, replicates=100, rng=rng)
-    budget, gain = attribution.best_budget(curves, total=curves.today.sum(), worth=worth)
+    curves = topic.response_curves(table, replicates=100, rng=rng)
+    budget, gain = topic.best_budget(curves, total=curves.today.sum(), worth=worth)
     now, best = (budget[name].to_numpy() for name in ("today", "best"))
     more = known.effect * (np.exp(-now / known.scale) - np.exp(-best / known.scale))
     row = {"channel": f"persistence {persistence:g}", "measure": "gain", "estimate": gain["gain"]}
@@ -119,9 +120,9 @@ def results() -> list[Any]:
     return []
 
 
-def _values(firm: Any, rng: np.random.Generator, replicates: int) -> attribution.ChannelValues:
-    orders = attribution.order_margins(firm["orders"], margin_rate=MARGIN_RATE)
-    return attribution.channel_values(firm["customers"], orders, as_of=firm.as_of, replicates=replicates, rng=rng)
+def _values(firm: Any, rng: np.random.Generator, replicates: int) -> topic.ChannelValues:
+    orders = topic.order_margins(firm["orders"], margin_rate=MARGIN_RATE)
+    return topic.channel_values(firm["customers"], orders, as_of=firm.as_of, replicates=replicates, rng=rng)
 
 
 def main() -> None:

@@ -14,12 +14,9 @@ Zhao, K., Mahboobi, S. H., & Bagheri, S. R. (2018), Shapley value methods for at
 Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of Statistics 7, 1-26.
 """
 
-from crmlib.attribution import budget_conclusions, conclusions, path_conclusions
-from crmlib.attribution.ages import order_margins
+from crmlib.attribution import conclusions
 from crmlib.attribution.aggregated import from_paths
-from crmlib.attribution.budget import best_budget
 from crmlib.attribution.comparison import paired_comparison, ranking
-from crmlib.attribution.differences import margin_comparison, retention_comparison
 from crmlib.attribution.estimates import credits, credits_by_rule, removal_effects, share_table, transition_matrix
 from crmlib.attribution.events import journeys, journeys_until
 from crmlib.attribution.exploration import conversion_times, frequent_paths, path_lengths
@@ -28,10 +25,7 @@ from crmlib.attribution.hazard import touch_effects
 from crmlib.attribution.holdout import holdout_effect, reconciliation, regional_holdout_effect
 from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_rule, has_costs
 from crmlib.attribution.order import order_choice
-from crmlib.attribution.payback import channel_returns, payback_times
 from crmlib.attribution.positional import Rule
-from crmlib.attribution.rates import channel_presence, rate_comparison, time_quantiles
-from crmlib.attribution.response import ResponseCurves, response_curves
 from crmlib.attribution.rules import (
     first_touch,
     last_non_direct,
@@ -47,21 +41,12 @@ from crmlib.attribution.rules import (
 )
 from crmlib.attribution.sample import CreditSample, credit_intervals, credit_sample
 from crmlib.attribution.truth import misplaced_budget, rule_bias, true_acquisition_costs
-from crmlib.attribution.values import ChannelValues, channel_values
-from crmlib.attribution.weeks import spend_costs, spend_weeks
 
 __all__ = [
-    "ChannelValues",
     "CreditSample",
-    "ResponseCurves",
     "Rule",
     "acquisition_costs",
-    "best_budget",
-    "budget_conclusions",
     "channel_costs",
-    "channel_presence",
-    "channel_returns",
-    "channel_values",
     "conclusions",
     "conversion_times",
     "costs_by_rule",
@@ -79,34 +64,24 @@ __all__ = [
     "last_non_direct",
     "last_touch",
     "linear",
-    "margin_comparison",
     "markov",
     "misplaced_budget",
     "order_choice",
-    "order_margins",
     "ordered_shapley",
     "paired_comparison",
-    "path_conclusions",
     "path_lengths",
-    "payback_times",
     "person_period",
     "position_based",
     "ranking",
-    "rate_comparison",
     "reconciliation",
     "regional_holdout_effect",
     "removal_effects",
-    "response_curves",
-    "retention_comparison",
     "rule_bias",
     "selected_markov",
     "shapley",
     "share_table",
-    "spend_costs",
-    "spend_weeks",
     "standard_rules",
     "time_decay",
-    "time_quantiles",
     "touch_effects",
     "transition_matrix",
     "true_acquisition_costs",

@@ -1,6 +1,6 @@
 """Expected answers to the exercises of notebook 16, by another route than the lesson's.
 
-They walk through customers and ages one by one, instead of calling `crmlib.attribution`.
+They walk through customers and ages one by one, instead of calling `crmlib.budget`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmlib.attribution.paths import UNKNOWN
+from crmlib.budget.ages import UNKNOWN
 from crmlib.errors import DataError
 from crmlib.frames import as_date, day_number, to_pandas, wrap
 

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crmlib import attribution, data
-from crmlib.attribution.money import EARNS, FREE, LOSES, UNCLEAR
-from crmlib.attribution.payback import BEYOND, WITHIN
+from crmlib import attribution, budget, data
+from crmlib.budget.payback import BEYOND, EARNS, FREE, LOSES, UNCLEAR, WITHIN
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
 
 BEGIN = datetime.datetime(2026, 1, 1)
@@ -28,9 +27,7 @@ def values(crowds, *, as_of="2026-03-31", seed=1, period_days=30, **options):
             at = BEGIN + datetime.timedelta(days=30 * age)
             orders.append(pd.DataFrame({"customer_id": ids, "ordered_at": at, "margin": margin}))
     options = {"replicates": 200, "rng": np.random.default_rng(seed)} | options
-    return attribution.channel_values(
-        pd.concat(people), pd.concat(orders), as_of=as_of, period_days=period_days, **options
-    )
+    return budget.channel_values(pd.concat(people), pd.concat(orders), as_of=as_of, period_days=period_days, **options)
 
 
 def table(**columns):
@@ -39,14 +36,14 @@ def table(**columns):
 
 def times(found, costs, credited=None, **options):
     credited = table(customers=[SURE] * len(costs)) if credited is None else credited
-    return attribution.payback_times(
-        found, costs, credited=credited, rng=np.random.default_rng(1), **options
-    ).set_index("channel")
+    return budget.payback_times(found, costs, credited=credited, rng=np.random.default_rng(1), **options).set_index(
+        "channel"
+    )
 
 
 def returns(found, costs, credited=None, **options):
     credited = table(customers=[SURE] * len(costs)) if credited is None else credited
-    made = attribution.channel_returns(found, costs, credited=credited, rng=np.random.default_rng(1), **options)
+    made = budget.channel_returns(found, costs, credited=credited, rng=np.random.default_rng(1), **options)
     return made.set_index("channel")
 
 
@@ -76,7 +73,7 @@ def test_chance_in_what_a_customer_brings_is_in_the_interval():
     rng = np.random.default_rng(1)
     people = pd.DataFrame({"customer_id": np.arange(100), "channel": "a", "acquired_at": BEGIN})
     orders = people[["customer_id"]].assign(ordered_at=BEGIN, margin=np.where(np.arange(100) < 50, 10.0, 0.0))
-    found = attribution.channel_values(people, orders, as_of="2026-03-31", replicates=2_000, rng=rng)
+    found = budget.channel_values(people, orders, as_of="2026-03-31", replicates=2_000, rng=rng)
     made = times(found, table(cost=[5.0 * SURE]))
     assert made["days"].tolist() == [30]
     assert made[["low", "high"]].to_numpy().tolist() == [[30, np.inf]]
@@ -110,7 +107,7 @@ def test_returns_by_hand():
 
 def test_customers_of_the_table_are_counted_where_nobody_is_credited():
     found = values({"a": (40, [5.0]), "b": (60, [5.0])}, as_of="2026-01-30")
-    made = attribution.payback_times(found, table(cost=[200.0, 600.0]), rng=np.random.default_rng(1))
+    made = budget.payback_times(found, table(cost=[200.0, 600.0]), rng=np.random.default_rng(1))
     assert made["customers"].tolist() == [40, 60]
     assert made["cost_per_customer"].tolist() == [5, 10]
     assert made["days"].tolist() == [30, np.inf]
@@ -191,15 +188,15 @@ def test_the_truth_pays_other_channels_back_than_last_touch():
     counts = added.groupby("channel", as_index=False).size().rename(columns={"size": "customers"})
     whole = firm.truth.channel_increments()[["channel", "increment"]].query("increment > 0")
     assert dict(zip(counts["channel"], counts["customers"], strict=True)) == dict(whole.itertuples(index=False))
-    orders = attribution.order_margins(firm["orders"], firm["costs"])
+    orders = budget.order_margins(firm["orders"], firm["costs"])
     costs = attribution.channel_costs(firm["touches"])
     people = added.merge(firm["customers"][["customer_id", "acquired_at"]])
     options = {"replicates": 100, "rng": rng}
-    real = times(attribution.channel_values(people, orders, **options), costs, counts)
+    real = times(budget.channel_values(people, orders, **options), costs, counts)
     assert real.loc["sponsorship", "verdict"] == WITHIN
     assert real.loc["pay per click", "verdict"] == BEYOND
     assert real.loc["affiliates", "verdict"] == BEYOND
-    naive = attribution.payback_times(attribution.channel_values(firm["customers"], orders, **options), costs, rng=rng)
+    naive = budget.payback_times(budget.channel_values(firm["customers"], orders, **options), costs, rng=rng)
     assert naive.set_index("channel").loc["pay per click", "days"] == 30
     assert naive.set_index("channel").loc["sponsorship", "days"] > 30
 
@@ -219,10 +216,10 @@ def test_intervals_cover_in_simulated_firms():
         later = people[["customer_id"]].assign(ordered_at=BEGIN + datetime.timedelta(days=30))
         later["margin"] = rng.exponential(10, number)
         orders = pd.concat([first, later[rng.random(number) < 0.4]])
-        found = attribution.channel_values(people, orders, as_of="2026-03-01", replicates=200, rng=rng)
+        found = budget.channel_values(people, orders, as_of="2026-03-01", replicates=200, rng=rng)
         total = found.margins().iloc[-1]
-        net = attribution.channel_returns(found, table(cost=[2_250.0]), rng=rng).iloc[0]
-        paid = attribution.payback_times(found, table(cost=[2_250.0]), rng=rng).iloc[0]
+        net = budget.channel_returns(found, table(cost=[2_250.0]), rng=rng).iloc[0]
+        paid = budget.payback_times(found, table(cost=[2_250.0]), rng=rng).iloc[0]
         inside += (
             total["total_low"] <= 9 <= total["total_high"],
             net["net_low"] <= 300 * 9 - 2_250 <= net["net_high"],

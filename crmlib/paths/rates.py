@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmlib.attribution.game import membership
-from crmlib.attribution.reading import read
 from crmlib.errors import DataError, ParameterError
-from crmlib.frames import wrap
+from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import FEWEST, holm, require_level
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Channel of touches that name none.
+UNKNOWN = "(unknown)"
 
 
 def channel_presence(touches: Any, outcomes: Any, *, level: float = 0.95) -> pd.DataFrame:
@@ -24,8 +26,10 @@ def channel_presence(touches: Any, outcomes: Any, *, level: float = 0.95) -> pd.
 
     Parameters
     ----------
-    touches, outcomes
-        As in `credits`. Journeys without a touch, and open ones, are left out.
+    touches : any frame
+        journey_id, channel; one that is missing or blank is "(unknown)".
+    outcomes : any frame
+        journey_id, conversions, nulls. Journeys without a touch, and open ones (neither), are left out.
     level : float
 
     Returns
@@ -33,17 +37,25 @@ def channel_presence(touches: Any, outcomes: Any, *, level: float = 0.95) -> pd.
     pandas.DataFrame, one row a channel, the most frequent first
         channel, journeys (that hold it), conversions, and the columns of `rate_comparison`.
     """
-    import pandas as pd
-
-    paths = read(touches, outcomes)
-    holds = membership(paths).T
-    table = pd.DataFrame({"channel": pd.Series(paths.channels, dtype="str")})
-    table["journeys"], table["conversions"] = holds @ paths.journeys, holds @ paths.conversions
+    name = nw.col("channel").cast(nw.String)
+    known = ~name.is_null() & (name.str.strip_chars() != "")
+    met: Any = wrap(touches, ("journey_id", "channel"), table="touches").select(
+        "journey_id", nw.when(known).then(name).otherwise(nw.lit(UNKNOWN)).alias("channel")
+    )
+    ends: Any = wrap(outcomes, ("journey_id", "conversions", "nulls"), table="outcomes").select(
+        "journey_id",
+        conversions=nw.col("conversions").cast(nw.Float64),
+        journeys=nw.col("conversions").cast(nw.Float64) + nw.col("nulls").cast(nw.Float64),
+    )
+    counts = (nw.col("journeys").sum(), nw.col("conversions").sum())
+    pairs = met.unique().join(ends, on="journey_id", how="inner").group_by("channel").agg(*counts)
+    whole = ends.join(met.select("journey_id").unique(), on="journey_id", how="semi").select(*counts)
+    table = to_pandas(pairs.to_native())
     table = table[table["journeys"] > 0].sort_values(
         ["journeys", "channel"], ascending=[False, True], ignore_index=True
     )
-    made, won = float(paths.journeys.sum()), float(paths.conversions.sum())
-    return rate_comparison(table, journeys=made, conversions=won, level=level)
+    made, won = to_pandas(whole.to_native()).fillna(0.0)[["journeys", "conversions"]].to_numpy()[0]
+    return rate_comparison(table, journeys=float(made), conversions=float(won), level=level)
 
 
 def rate_comparison(table: pd.DataFrame, *, journeys: float, conversions: float, level: float = 0.95) -> pd.DataFrame:

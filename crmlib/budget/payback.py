@@ -11,28 +11,57 @@ other. Who is credited is a convention (a rule's credit), or the truth (those wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from crmlib.attribution.money import EARNS, FREE, LOSES, UNCLEAR, price
-from crmlib.attribution.sample import CreditSample
-from crmlib.attribution.values import ChannelValues
+from crmlib.budget.values import ChannelValues
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
 from crmlib.intervals import require_level
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Verdicts on a budget: its net value lies above or below zero, or on both sides; or the channel is free.
+EARNS, LOSES, UNCLEAR, FREE = "earns", "loses", "unclear", "no cost"
 #: Verdicts on a payback: the whole interval lies within the ages seen, beyond them, or on both sides.
 WITHIN, BEYOND = "pays back", "not within what was seen"
+
+
+class Credited(Protocol):
+    """Conversions that a rule credits to channels, with replicates: a `CreditSample` of `crmlib.attribution`.
+
+    Attributes
+    ----------
+    measure : str
+        "conversions".
+    channels : tuple of str
+    credit : array (channels,)
+    credits : array (channels, replicates)
+    """
+
+    @property
+    def measure(self) -> str:
+        """What is credited."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names."""
+
+    @property
+    def credit(self) -> np.ndarray:
+        """Credit of each channel."""
+
+    @property
+    def credits(self) -> np.ndarray:
+        """The same in each replicate."""
 
 
 def payback_times(
     values: ChannelValues,
     costs: pd.DataFrame,
     *,
-    credited: CreditSample | pd.DataFrame | None = None,
+    credited: Credited | pd.DataFrame | None = None,
     discount_rate: float = 0.0,
     level: float = 0.95,
     rng: np.random.Generator,
@@ -47,7 +76,7 @@ def payback_times(
     costs : pandas.DataFrame
         channel, cost: what each channel cost while these customers were won. A channel that is not there
         costs nothing.
-    credited : CreditSample or pandas.DataFrame, optional
+    credited : CreditSample (of `crmlib.attribution`) or pandas.DataFrame, optional
         How many customers each channel won: by a rule, with its replicates; or as channel and customers, counts
         that are drawn as Poisson. By default the customers of `values`.
     discount_rate : float
@@ -99,7 +128,7 @@ def channel_returns(
     values: ChannelValues,
     costs: pd.DataFrame,
     *,
-    credited: CreditSample | pd.DataFrame | None = None,
+    credited: Credited | pd.DataFrame | None = None,
     ages: int | None = None,
     discount_rate: float = 0.0,
     level: float = 0.95,
@@ -153,14 +182,14 @@ def channel_returns(
 
 
 def _priced(
-    values: ChannelValues, costs: pd.DataFrame, credited: CreditSample | pd.DataFrame | None, rng: np.random.Generator
+    values: ChannelValues, costs: pd.DataFrame, credited: Credited | pd.DataFrame | None, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, list[int | None], np.ndarray]:
     """Channel, cost, customers and cost of one; the channel's place in `values`; customers in each replicate."""
     import pandas as pd
 
     cost = _by_channel(costs, "cost", "costs")
     size = values.sums.shape[1]
-    if isinstance(credited, CreditSample):
+    if credited is not None and not isinstance(credited, pd.DataFrame):
         if credited.measure != "conversions":
             raise ParameterError(f"the sample credits {credited.measure}; draw one of conversions")
         number = dict(zip(credited.channels, credited.credit, strict=True))
@@ -197,3 +226,9 @@ def _first(total: np.ndarray, cost: np.ndarray) -> np.ndarray:
     """Ages to the end of the first one at which the total (…, ages) reaches the cost; infinite where none does."""
     reached = total >= np.asarray(cost)[:, None] * (1 - 1e-12)
     return np.where(reached.any(axis=1), reached.argmax(axis=1) + 1.0, np.inf)
+
+
+def price(cost: np.ndarray | float, customers: np.ndarray) -> np.ndarray:
+    """Cost per customer: infinite where there are none, or fewer; 0 where nothing is spent."""
+    each = np.divide(cost, customers, out=np.full(np.shape(customers), np.inf), where=customers > 0)
+    return np.where(np.asarray(cost) == 0, 0.0, each)

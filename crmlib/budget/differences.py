@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.attribution.values import ChannelValues, ratio
+from crmlib.budget.values import ChannelValues, ratio
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, holm, require_level
 

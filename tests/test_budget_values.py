@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crmlib import attribution
+from crmlib import budget
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
+from crmlib.frames import to_pandas
 
 
 def day(text):
@@ -42,7 +43,7 @@ ORDERS = {
 def values(customers=None, orders=None, seed=1, **options):
     people, bought = (pd.DataFrame(t) if isinstance(t, dict) else t for t in (customers, orders))
     options = {"replicates": 200} | options
-    return attribution.channel_values(people, bought, rng=np.random.default_rng(seed), **options)
+    return budget.channel_values(people, bought, rng=np.random.default_rng(seed), **options)
 
 
 def crowd(channel, margins, number=40, first=0):
@@ -64,7 +65,7 @@ def joined(*crowds):
 
 
 def test_ages_by_hand_on_every_engine(frame):
-    found = attribution.channel_values(frame(CUSTOMERS), frame(ORDERS), replicates=2, rng=np.random.default_rng(1))
+    found = budget.channel_values(frame(CUSTOMERS), frame(ORDERS), replicates=2, rng=np.random.default_rng(1))
     assert found.channels == ("(unknown)", "a", "b")
     assert found.customers.tolist() == [1, 2, 2]
     assert found.undated == 1
@@ -95,26 +96,26 @@ def test_margins_of_orders_by_hand_on_every_engine(frame):
 
     def margin(found):
         assert frame.same_kind(found)
-        return sorted(attribution.ages.to_pandas(found)["margin"])
+        return sorted(to_pandas(found)["margin"])
 
-    assert margin(attribution.order_margins(orders, costs)) == pytest.approx([-4, 4])
-    assert margin(attribution.order_margins(orders)) == pytest.approx([-3, 6])
-    assert margin(attribution.order_margins(orders, margin_rate=0.3)) == pytest.approx([-0.9, 3])
+    assert margin(budget.order_margins(orders, costs)) == pytest.approx([-4, 4])
+    assert margin(budget.order_margins(orders)) == pytest.approx([-3, 6])
+    assert margin(budget.order_margins(orders, margin_rate=0.3)) == pytest.approx([-0.9, 3])
 
 
 def test_margins_that_cannot_be_are_refused():
     orders = pd.DataFrame({"customer_id": [1], "ordered_at": [day("01-01")], "amount": [1.0], "cost": [0.5]})
     costs = pd.DataFrame({"driver": ["calls"], "rate": [1.0]})
     with pytest.raises(MissingColumnsError, match="calls"):
-        attribution.order_margins(orders, costs)
+        budget.order_margins(orders, costs)
     with pytest.raises(MissingColumnsError, match="cost"):
-        attribution.order_margins(orders[["customer_id", "ordered_at", "amount"]])
+        budget.order_margins(orders[["customer_id", "ordered_at", "amount"]])
     with pytest.raises(ParameterError, match="margin_rate is 30"):
-        attribution.order_margins(orders, margin_rate=30)
+        budget.order_margins(orders, margin_rate=30)
     with pytest.raises(ParameterError, match="not both"):
-        attribution.order_margins(orders, costs, margin_rate=0.3)
+        budget.order_margins(orders, costs, margin_rate=0.3)
     with pytest.raises(ParameterError, match="a rate is missing or negative"):
-        attribution.order_margins(orders, costs.assign(rate=-1.0))
+        budget.order_margins(orders, costs.assign(rate=-1.0))
 
 
 def test_a_window_ends_where_fewer_than_thirty_completed_an_age():
@@ -153,7 +154,7 @@ def test_shares_are_compared_by_newcombes_interval_and_holm():
     for number, (name, size, active) in enumerate((("a", 40, 12), ("b", 50, 30), ("c", 50, 0))):
         people, orders = crowd(name, [1, 1], size, first=100 * number)
         crowds.append((people, orders[(orders["ordered_at"] == day("01-01")) | (orders["customer_id"] % 100 < active)]))
-    table = attribution.retention_comparison(values(*joined(*crowds), as_of="2026-03-01"), age=1).set_index("channel")
+    table = budget.retention_comparison(values(*joined(*crowds), as_of="2026-03-01"), age=1).set_index("channel")
     assert table["active_share"].tolist() == [0.3, 0.6, 0]
     assert table["others"].tolist() == pytest.approx([0.3, 12 / 90, 42 / 90])
     assert table["distinct"].tolist() == [False, True, True]
@@ -181,15 +182,13 @@ def test_margins_are_compared_with_those_of_all_others():
     crowds = [crowd(name, [1], 200, first=1_000 * number) for number, name in enumerate("abc")]
     for (_, orders), mean in zip(crowds, (5, 5, 7), strict=True):
         orders["margin"] = rng.normal(mean, 2, 200)
-    table = attribution.margin_comparison(values(*joined(*crowds), as_of="2026-01-30"), ages=1).set_index("channel")
+    table = budget.margin_comparison(values(*joined(*crowds), as_of="2026-01-30"), ages=1).set_index("channel")
     a, b, c = (orders["margin"].to_numpy() for _, orders in crowds)
     assert table.loc["c", "difference"] == pytest.approx(c.mean() - np.concatenate([a, b]).mean())
     welch = stats.ttest_ind(c, np.concatenate([a, b]), equal_var=False).confidence_interval()
     assert table.loc["c", ["low", "high"]].tolist() == pytest.approx([welch.low, welch.high], abs=0.1)
     assert table["distinct"].tolist() == [True, True, True]
-    few = attribution.margin_comparison(
-        values(*joined(crowds[0], crowd("d", [9], 20, first=9_000)), as_of="2026-01-30")
-    )
+    few = budget.margin_comparison(values(*joined(crowds[0], crowd("d", [9], 20, first=9_000)), as_of="2026-01-30"))
     assert few[["difference", "p_holm"]].isna().all(axis=None)
     assert not few["distinct"].any()
 
@@ -203,7 +202,7 @@ def test_alike_channels_are_seldom_told_apart():
         people["channel"] = rng.choice(list("abcd"), 400)
         orders["margin"] = rng.gamma(1.0, 5.0, 400)
         found = values(people, orders, as_of="2026-01-30", replicates=100, seed=seed)
-        alarms += attribution.margin_comparison(found)["distinct"].any()
+        alarms += budget.margin_comparison(found)["distinct"].any()
     assert alarms <= 12  # P(more than 12 | 5 %) is below 0.001
 
 
@@ -216,7 +215,7 @@ def test_one_customer_many_or_none():
     none = values(silent, orders.iloc[:0], since="2026-01-01", as_of="2026-03-01")
     assert none.margin.tolist() == [[0, 0]]
     assert none.margins()["total_high"].tolist() == [0, 0]
-    assert attribution.retention_comparison(none, age=1)["p_value"].isna().all()
+    assert budget.retention_comparison(none, age=1)["p_value"].isna().all()
     with pytest.raises(DataError, match="there are no orders"):
         values(silent, orders.iloc[:0])
     with pytest.raises(DataError, match="no customer has an acquired_at"):
@@ -230,8 +229,8 @@ def test_a_customer_of_several_channels_counts_in_each_but_cannot_be_compared():
     assert found.shared
     assert found.margin.tolist() == [[5], [5]]
     for compare in (
-        lambda: attribution.retention_comparison(found, age=0),
-        lambda: attribution.margin_comparison(found),
+        lambda: budget.retention_comparison(found, age=0),
+        lambda: budget.margin_comparison(found),
     ):
         with pytest.raises(DataError, match="several channels"):
             compare()
@@ -265,11 +264,11 @@ def test_what_cannot_be_is_refused(change, error, message):
 def test_options_of_comparisons_are_checked():
     found = values(*crowd("a", [5, 1]), as_of="2026-03-01")
     with pytest.raises(ParameterError, match="age 2 was not seen; the last one that anybody completed is 1"):
-        attribution.retention_comparison(found, age=2)
+        budget.retention_comparison(found, age=2)
     with pytest.raises(DataError, match="no age was completed"):
-        attribution.margin_comparison(values(*crowd("a", [5]), as_of="2026-01-10"))
+        budget.margin_comparison(values(*crowd("a", [5]), as_of="2026-01-10"))
     with pytest.raises(DataError, match="no age was completed"):
-        attribution.margin_comparison(values(*crowd("a", [5], 20), as_of="2026-03-01"))
+        budget.margin_comparison(values(*crowd("a", [5], 20), as_of="2026-03-01"))
     with pytest.raises(ParameterError, match="discount_rate is -1"):
         found.margins(discount_rate=-1)
     with pytest.raises(ParameterError, match="level is 95"):

@@ -10,11 +10,12 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmlib.attribution.paths import UNKNOWN
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
 from crmlib.frames import as_date, day_number, to_pandas, wrap
 
 Day = datetime.date | str | None
+#: Channel of customers for whom none is recorded.
+UNKNOWN = "(unknown)"
 
 
 def order_margins(orders: Any, costs: Any = None, *, margin_rate: float | None = None) -> Any:

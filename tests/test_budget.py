@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from crmlib import exercises
-from crmlib.attribution import budget_conclusions as conclusions
-from crmlib.attribution.money import EARNS, FREE, LOSES, UNCLEAR
-from crmlib.attribution.payback import BEYOND, WITHIN
+from crmlib.budget import conclusions
+from crmlib.budget.payback import BEYOND, EARNS, FREE, LOSES, UNCLEAR, WITHIN
 from crmlib.errors import DataError
 
 TERMS = {"currency": "USD", "level": 0.95}

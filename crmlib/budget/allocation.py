@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.attribution.response import ResponseCurves
+from crmlib.budget.response import ResponseCurves
 from crmlib.errors import ParameterError
 from crmlib.intervals import require_level
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.attribution.money import EARNS, FREE, LOSES
-from crmlib.attribution.payback import BEYOND, WITHIN
+from crmlib.budget.payback import BEYOND, EARNS, FREE, LOSES, WITHIN
 from crmlib.errors import DataError
 from crmlib.findings import Finding, between, count, money, percent, verdict
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crmlib.attribution.weeks import usable_weeks
+from crmlib.budget.weeks import usable_weeks
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import require_level
 

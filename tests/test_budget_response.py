@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
-from crmlib.attribution.budget import best_budget
-from crmlib.attribution.response import ResponseCurves, _expected, _slopes, response_curves
-from crmlib.attribution.weeks import spend_costs, spend_weeks
+from crmlib.budget.allocation import best_budget
+from crmlib.budget.response import ResponseCurves, _expected, _slopes, response_curves
+from crmlib.budget.weeks import spend_costs, spend_weeks
 from crmlib.data.synthetic.spend import weekly_spend
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from crmlib import attribution, data, exercises
-from crmlib.attribution import path_conclusions as conclusions
+from crmlib import data, exercises, paths
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
+from crmlib.paths import conclusions
 
 # a > b wins 60 of 100, a > a > b 10 of 50, b 5 of 150, and c is still open.
 TOUCHES = {
@@ -38,7 +38,7 @@ def newcombe(x, n, y, m, z=1.959964):
 
 def test_channels_by_hand_on_every_engine(frame):
     """Journeys with a: 70 of 150 convert, without: 5 of 150. All have b, so there are no others; c has none ended."""
-    found = attribution.channel_presence(frame(TOUCHES), frame(OUTCOMES)).set_index("channel")
+    found = paths.channel_presence(frame(TOUCHES), frame(OUTCOMES)).set_index("channel")
     assert found.index.tolist() == ["b", "a"]
     assert found["journeys"].tolist() == [300, 150]
     assert found["rate"].tolist() == pytest.approx([0.25, 70 / 150])
@@ -54,39 +54,39 @@ def test_channels_by_hand_on_every_engine(frame):
 
 def test_groups_are_compared_with_all_others():
     groups = pd.DataFrame({"journeys": [100.0, 50, 29], "conversions": [60.0, 10, 3], "low": 9, "kept": list("xyz")})
-    found = attribution.rate_comparison(groups, journeys=300, conversions=75)
+    found = paths.rate_comparison(groups, journeys=300, conversions=75)
     assert found["kept"].tolist() == list("xyz")
     assert found["others"].tolist() == pytest.approx([15 / 200, 65 / 250, 72 / 271])
     assert found.loc[0, ["low", "high"]].tolist() == pytest.approx(newcombe(60, 100, 15, 200), abs=1e-5)
     assert found.loc[2, ["low", "p_value", "p_holm"]].isna().all()
     p = found["p_value"]
     assert found["p_holm"].tolist()[:2] == pytest.approx([2 * p[0], max(2 * p[0], p[1])])
-    nobody = attribution.rate_comparison(groups.assign(conversions=0.0), journeys=300, conversions=0)
+    nobody = paths.rate_comparison(groups.assign(conversions=0.0), journeys=300, conversions=0)
     assert nobody["p_value"].tolist()[:2] == [1, 1]
-    assert attribution.rate_comparison(groups.iloc[:0], journeys=300, conversions=75).empty
+    assert paths.rate_comparison(groups.iloc[:0], journeys=300, conversions=75).empty
 
 
 @pytest.mark.parametrize(("journeys", "conversions"), [(90, 75), (300, 50), (300, 301)])
 def test_counts_beyond_the_whole_are_refused(journeys, conversions):
     groups = pd.DataFrame({"journeys": [100.0], "conversions": [60.0]})
     with pytest.raises(DataError, match="beyond the whole"):
-        attribution.rate_comparison(groups, journeys=journeys, conversions=conversions)
+        paths.rate_comparison(groups, journeys=journeys, conversions=conversions)
     with pytest.raises(DataError, match="beyond the whole"):
-        attribution.rate_comparison(groups.assign(conversions=np.nan), journeys=300, conversions=75)
+        paths.rate_comparison(groups.assign(conversions=np.nan), journeys=300, conversions=75)
     with pytest.raises(MissingColumnsError, match="conversions"):
-        attribution.rate_comparison(groups[["journeys"]], journeys=300, conversions=75)
+        paths.rate_comparison(groups[["journeys"]], journeys=300, conversions=75)
 
 
 def test_quantiles_are_bounded_by_order_statistics():
     """Of 100 times 1 to 100 the 40th and the 61st bound the median: 95 % of a binomial(100, ½) is 40 to 60."""
     times = pd.DataFrame({"days": np.arange(1.0, 101), "conversions": 1})
-    table = attribution.time_quantiles(times, shares=(0.5,))
+    table = paths.time_quantiles(times, shares=(0.5,))
     assert table["days"].item() == 50
     low, high = table[["low", "high"]].to_numpy()[0]
     inside = stats.binom.cdf(high - 1, 100, 0.5) - stats.binom.cdf(low - 1, 100, 0.5)
     assert (low, high) == (40, 61)
     assert 0.95 <= inside < 0.97
-    twice = attribution.time_quantiles(pd.DataFrame({"days": [2.0, 1], "conversions": [1, 3]}), shares=(0.5, 0.9))
+    twice = paths.time_quantiles(pd.DataFrame({"days": [2.0, 1], "conversions": [1, 3]}), shares=(0.5, 0.9))
     assert twice["days"].tolist() == [1, 2]
     assert twice["high"].isna().all()  # four times bound neither from above
 
@@ -96,7 +96,7 @@ def test_quantiles_cover_in_simulated_samples():
     rng, inside = np.random.default_rng(3), 0
     for _ in range(400):
         times = pd.DataFrame({"days": rng.exponential(size=60), "conversions": 1})
-        row = attribution.time_quantiles(times, shares=(0.5,)).iloc[0]
+        row = paths.time_quantiles(times, shares=(0.5,)).iloc[0]
         inside += row["low"] <= np.log(2) <= row["high"]
     assert inside / 400 > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400)
 
@@ -113,7 +113,7 @@ def test_quantiles_cover_in_simulated_samples():
 def test_times_that_tell_nothing_are_refused(counts, shares, error, message):
     times = pd.DataFrame({"days": [1.0, 2.0], "conversions": counts})
     with pytest.raises(error, match=message):
-        attribution.time_quantiles(times, shares=shares)
+        paths.time_quantiles(times, shares=shares)
 
 
 # -- conclusions -------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_times_presence_and_repeats_in_words():
 
 def test_presence_exceeds_the_effect_of_closers_in_the_simulated_firm():
     firm = data.simulate(np.random.default_rng(3), customers=4_000, tables=("touches", "outcomes"))
-    found = attribution.channel_presence(firm["touches"], firm["outcomes"]).set_index("channel")
+    found = paths.channel_presence(firm["touches"], firm["outcomes"]).set_index("channel")
     added = firm.truth.channel_increments().set_index("channel")["increment"]
     effect = added / found["journeys"]
     assert (found.loc[["affiliates", "pay per click"], "low"] > 10 * effect[["affiliates", "pay per click"]]).all()

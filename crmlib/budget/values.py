@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crmlib.attribution.ages import Ages, Day, customer_ages
+from crmlib.budget.ages import Ages, Day, customer_ages
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, require_level
 
