@@ -56,6 +56,7 @@ class PersonPeriod(Rule):
         made = paths.journeys
         rate = np.divide(paths.conversions, made, out=np.zeros_like(made), where=made > 0)[:, None]
         spread = Linear().allocation(paths)
+        known: list[np.ndarray] = []  # the estimate, from which the replicates start: few of their steps are left
 
         def credits(amount: np.ndarray, journeys: np.ndarray) -> np.ndarray:
             losses = np.zeros((periods.groups, amount.shape[1]))
@@ -63,7 +64,10 @@ class PersonPeriod(Rule):
             for first in range(0, journeys.shape[1], block):
                 mine = slice(None) if journeys.shape[1] == 1 else slice(first, first + block)
                 weights = journeys[:, first : first + block]
-                losses[:, mine] = periods.losses(amount[:, mine], rate * weights, weights)
+                start = known[0] if known else None
+                losses[:, mine], fit = periods.losses(amount[:, mine], rate * weights, weights, start)
+                if not known and fit is not None:
+                    known.append(fit)
             return scaled(periods.divided(losses, spread(amount, journeys)), amount)
 
         return credits
@@ -126,17 +130,19 @@ class Periods:
             warnings.simplefilter("ignore", SingularMatrixWarning)  # the least-norm solution shares evenly
             return model.fit(maxiter=100), used
 
-    def losses(self, amount: np.ndarray, won: np.ndarray, journeys: np.ndarray) -> np.ndarray:
-        """What is lost of each column's amount (groups, b) without each group.
+    def losses(
+        self, amount: np.ndarray, won: np.ndarray, journeys: np.ndarray, start: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """What is lost of each column's amount (groups, b) without each group, and the first column's coefficients.
 
         `won` and `journeys` are (journeys, b), or (journeys, 1) for several amounts of the same weighting.
         """
         from scipy.special import expit
 
         if not won.sum():
-            return np.zeros((self.groups, amount.shape[1]))
+            return np.zeros((self.groups, amount.shape[1])), None
         trials, converted = self.at @ journeys, self.at_last @ won
-        fit = fitted(self.design, trials, converted)
+        fit = fitted(self.design, trials, converted, start)
         logit = self.design @ fit
         chance = expit(logit)
         ended, totals = self.at_last @ amount, won.sum(axis=0)
@@ -149,7 +155,7 @@ class Periods:
             fall = chance[later] - expit(logit[later] - fit[self.groups + group])
             lost[group] += (trials[later] * fall * worth[later]).sum(axis=0)
         lost = np.maximum(lost, 0.0)
-        return np.where(lost.sum(axis=0) > 0, lost, direct)
+        return np.where(lost.sum(axis=0) > 0, lost, direct), fit[:, 0]
 
     def divided(self, losses: np.ndarray, linear: np.ndarray) -> np.ndarray:
         """Losses of groups (groups, b) as those of channels; the others' by their linear credit."""

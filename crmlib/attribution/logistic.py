@@ -11,13 +11,15 @@ import numpy as np
 
 #: Numbers in the largest arrays (about 30 MB each).
 _BLOCK = 4_000_000
-_ROUNDS, _ENOUGH = 60, 1e-5  # Newton's steps; one that moves log odds by less leaves its square as error
+_ROUNDS, _ENOUGH = 60, 1e-4  # Newton's steps; one that moves log odds by less leaves its square as error
 _BOLD = 1.0  # log odds beyond which a step is checked against the likelihood
 _LONGEST = 4.0  # log odds by which a step may move any cell: beyond it the quadratic says nothing
 _FARTHEST = 18.0  # log odds at which a chance is 0 or 1 for all purposes
 
 
-def fitted(design: np.ndarray, trials: np.ndarray, converted: np.ndarray) -> np.ndarray:
+def fitted(
+    design: np.ndarray, trials: np.ndarray, converted: np.ndarray, start: np.ndarray | None = None
+) -> np.ndarray:
     """Coefficients (p, b) of each column, the least-norm ones where several fit alike.
 
     Parameters
@@ -25,6 +27,8 @@ def fitted(design: np.ndarray, trials: np.ndarray, converted: np.ndarray) -> np.
     design : array (cells, p)
     trials, converted : arrays (cells, b)
         Trials and how many of them succeeded; cells without trials do not count.
+    start : array (p,), optional
+        Where to begin, a least-norm solution itself; 0 if not given.
 
     Returns
     -------
@@ -32,7 +36,8 @@ def fitted(design: np.ndarray, trials: np.ndarray, converted: np.ndarray) -> np.
         Finite: where chances of 0 or 1 fit best, log odds end beyond 18.
     """
     size, columns = design.shape[1], trials.shape[1]
-    found = np.zeros((size, columns))  # from 0 the steps stay among the least-norm solutions
+    # Steps lie in the space of the rows: from 0, or from a least-norm solution, they end at one.
+    found = np.repeat((np.zeros(size) if start is None else start)[:, None], columns, axis=1)
     going = np.arange(columns)
     for _ in range(_ROUNDS):
         n, y, at = trials[:, going], converted[:, going], found[:, going]
@@ -60,10 +65,10 @@ def _step(design: np.ndarray, trials: np.ndarray, converted: np.ndarray, at: np.
     trace = np.trace(inner, axis1=1, axis2=2)
     inner[:, np.arange(len(at)), np.arange(len(at))] += np.maximum(1e-12 * trace, 1e-12)[:, None]
     step = np.linalg.solve(inner, slope.T[:, :, None])[:, :, 0].T
-    far = np.abs(design @ step).max(axis=0)
-    over = (np.abs(odds) * (trials > 0)).max(axis=0) > _FARTHEST
-    step = step * np.where(over, 0.0, np.minimum(1.0, _LONGEST / np.maximum(far, 1e-300)))
-    return step, np.where(over, 0.0, far)
+    # Where chances are 0 or 1 they may run on to infinity: that neither shortens steps nor keeps them going.
+    moved = np.abs(design @ step) * ((trials > 0) & (np.abs(odds) < _FARTHEST))
+    far = moved.max(axis=0)
+    return step * np.minimum(1.0, _LONGEST / np.maximum(far, 1e-300)), far
 
 
 def _halved(
