@@ -549,6 +549,19 @@ def test_return_by_hand():
     assert assumed.loc["break_even_reward", "value"] == pytest.approx(30)
 
 
+def test_net_by_reward_and_by_belief_are_lines(base, valued):
+    """Both lines of net fall by what is brought; the reward that pays falls in proportion to those caused."""
+    returns = referral.programme_return(base, valued, reward=5, days=180, anyway_share=0.25).set_index("quantity")
+    lines = referral.net_by_reward(returns.reset_index(), points=3)
+    margin, brought = returns.loc["margin", "value"], returns.loc["brought", "value"]
+    assert lines["reward"].tolist() == pytest.approx([0, 0.6 * margin, 1.2 * margin])
+    assert lines["net"].tolist() == pytest.approx([brought * margin * part for part in (0.75, 0.15, -0.45)])
+    assert lines["net_if_all"].tolist() == pytest.approx([brought * margin * part for part in (1, 0.4, -0.2)])
+    swept = referral.anyway_sweep(base, valued, days=180, shares=[0.0, 0.25, 1.0])
+    assert swept["break_even_reward"].tolist() == pytest.approx([margin, 0.75 * margin, 0.0])
+    assert (swept["high"] - swept["low"]).iloc[-1] == pytest.approx(0)
+
+
 def test_return_refuses_what_it_cannot_tell(base, valued):
     good = {"reward": 5.0, "days": 90}
     for options, message in (
@@ -592,6 +605,47 @@ def test_intervals_cover_the_truth_in_a_few_firms(design):
         assert (table.loc[table.index.str.startswith("worth"), "bias"] > 0).all(), "matching does not see who is alike"
         table = table[~table.index.str.startswith("worth")]
     assert (table["coverage"] >= 9 / 12).all(), table
+
+
+def test_true_cycle_is_the_integral(firm):
+    """Gamma of shape 2 and mean 45 is s e^(-s/22.5) / 22.5², cut at 90 days."""
+    from scipy.integrate import quad
+
+    def density(s):
+        return s * np.exp(-s / 22.5) / 22.5**2
+
+    within = quad(density, 0, 90)[0]
+    mean, median = referral.true_cycle(firm, days=90)
+    assert mean == pytest.approx(quad(lambda s: s * density(s), 0, 90)[0] / within)
+    assert quad(density, 0, median)[0] == pytest.approx(within / 2)
+
+
+def test_estimates_stand_beside_the_truth(firm):
+    table, worth = referral.against_truth(firm, days=180)
+    rows = table.set_index("quantity")
+    assert rows.loc["reproduction_number", "truth"] == firm.truth.reproduction_number(180)
+    assert rows.loc["reproduction_number", "plain"] < rows.loc["reproduction_number", "estimate"]
+    assert rows.loc["margin_difference", "plain"] == worth["difference"].iloc[0]
+    caused = referral.true_worth(firm, days=180)["caused"]
+    assert rows["truth"].iloc[2:].tolist() == caused.tolist()
+
+
+@pytest.mark.parametrize("engine", ["pandas", "polars", "duckdb"])
+def test_a_folder_of_referrals_is_a_source(engine, firm, tmp_path):
+    for name in referral.NEEDED:
+        firm[name].head(200).to_parquet(tmp_path / f"{name}.parquet")
+    known = set(firm["customers"]["customer_id"].head(200))
+    for name in ("orders", "referrals"):
+        table = firm[name]
+        table[table["customer_id"].isna() | table["customer_id"].isin(known)].to_parquet(tmp_path / f"{name}.parquet")
+    tables = referral.referral_tables(str(tmp_path), seed=1, engine=engine)
+    assert not tables.simulated
+    made = referral.referral_base(tables["referrals"], tables["customers"], as_of="2025-12-31")
+    assert len(made.customers) == 200
+    cut = made.statuses["accepted"]
+    known_links = firm["referrals"].dropna(subset="customer_id")
+    both = known_links["customer_id"].isin(known) & known_links["referrer_id"].isin(known)
+    assert cut == both.sum()
 
 
 def test_sources_without_referrals_or_truth_are_refused(firm, tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ def from_arrow(table: pa.Table, name: str, engine: str) -> Any:
     """Native frame of an Arrow table: instants as timestamp[us], money as float64, text decoded."""
     table = normalised(table, name)
     if engine == "pandas":
-        return table.to_pandas()
+        return _pandas(table, name)
     if engine == "polars":
         import polars as pl
 
@@ -40,6 +40,20 @@ def from_arrow(table: pa.Table, name: str, engine: str) -> Any:
 
     # The default connection, so that tables of two sources can be joined.
     return duckdb.from_arrow(table)
+
+
+def _pandas(table: pa.Table, name: str) -> Any:
+    """Pandas frame; whole-number ids of which some are missing stay whole numbers."""
+    import pandas as pd
+    import pyarrow as pa
+
+    frame, contract = table.to_pandas(), CONTRACTS.get(name, Contract(()))
+    for field in table.schema:
+        column = contract.column(field.name)
+        values = table.column(field.name)
+        if column and column.kind == "id" and pa.types.is_integer(field.type) and values.null_count:
+            frame[field.name] = values.cast(pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
 
 
 def from_parquet(path: Path, name: str, engine: str) -> Any:
