@@ -287,3 +287,16 @@ def test_unknown_source(source, message):
 def test_file_is_no_folder(tmp_path):
     with pytest.raises(SourceError, match="is a file; name the folder"):
         data.load(write(tmp_path, orders=SOUND) / "orders.csv")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_whole_number_ids_stay_so_where_some_are_missing(tmp_path, engine):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    when = [datetime.datetime(2024, 1, day) for day in (1, 2)]
+    columns = {"referral_id": [1, 2], "referrer_id": [7, 7], "invited_at": when, "customer_id": [8, None]}
+    pq.write_table(pa.table(columns), tmp_path / "referrals.parquet")
+    table = nw.from_native(data.load(tmp_path, engine)["referrals"])
+    assert table.collect_schema()["customer_id"] == nw.Int64
+    assert table.filter(nw.col("customer_id").is_null()).to_native().shape[0] == 1
