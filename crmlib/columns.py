@@ -42,7 +42,7 @@ def numbers(values: Any, name: str) -> Floats:
 
 
 def number_table(frame: Any, columns: Sequence[str], *, table: str, others: Sequence[str] = ()) -> pd.DataFrame:
-    """Collected pandas copy of some columns, those that are to be numbers as floats.
+    """Collected pandas copy of some columns, those that are to be numbers as NumPy's whole or floating ones.
 
     Parameters
     ----------
@@ -60,7 +60,9 @@ def number_table(frame: Any, columns: Sequence[str], *, table: str, others: Sequ
     """
     wanted = list(dict.fromkeys([*columns, *others]))
     found = to_pandas(wrap(frame, wanted, table=table).to_native())
-    return found.assign(**{name: numbers(found[name], f"{table}'s {name}") for name in columns})
+    odd = [name for name in dict.fromkeys(columns) if getattr(found[name].dtype, "kind", "O") not in "iuf"]
+    odd += [name for name in columns if not isinstance(found[name].dtype, np.dtype) and name not in odd]
+    return found.assign(**{name: numbers(found[name], f"{table}'s {name}") for name in odd})
 
 
 def column_names(frame: Any, *, table: str) -> list[str]:

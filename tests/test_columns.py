@@ -44,8 +44,10 @@ def test_numbers_of_any_kind():
 def test_tables_of_numbers_from_any_engine(frame):
     given = frame(TABLE.to_dict("list"))
     table = number_table(given, ("frequency", "age"), table="history", others=("customer_id",))
-    assert table.sort_values("customer_id")["frequency"].tolist() == [3.0, 0.0]
-    assert table.dtypes["frequency"] == "float64"
+    assert table.sort_values("customer_id")["frequency"].tolist() == [3, 0]
+    assert table.dtypes.astype(str)[["frequency", "age"]].tolist() == ["int64", "float64"]
+    for other in (TABLE.astype(object), TABLE.convert_dtypes(), TABLE.astype({"frequency": bool})):
+        assert number_table(other, ("frequency", "age"), table="history").dtypes.eq("float64").all()
     with pytest.raises(MissingColumnsError, match="history lacks 'money'"):
         number_table(given, ("money",), table="history")
 
