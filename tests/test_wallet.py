@@ -418,6 +418,11 @@ def test_windows_by_hand():
         wallet.window_sweep(tables, category="tea", ours="30", days=[31], end="2026-01-31")
     with pytest.raises(DataError, match="no purchases"):
         wallet.category_matrix(tables, category="ink")
+    with pytest.raises(DataError, match="nobody bought tea from 2025-11-02 to 2025-12-16"):
+        wallet.next_period(tables, category="tea", days=45, end="2026-01-30", rng=np.random.default_rng(1))
+    assert wallet.brand_of(matrix) == "20"
+    assert wallet.brand_of(matrix[["10"]]) == "10"
+    assert wallet.brand_of(matrix, "10") == "10"
 
 
 def test_sentences_take_their_words_from_the_verdicts():

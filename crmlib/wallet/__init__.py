@@ -18,13 +18,14 @@ from crmlib.wallet.measures import brand_measures, double_jeopardy, repeat_share
 from crmlib.wallet.predictions import against_size, loyal_brand, predicted_measures, simulated_purchases
 from crmlib.wallet.purchases import OTHER, brand_matrix, brand_purchases, panel_purchases, share_of_wallet
 from crmlib.wallet.ranks import wallet_allocation
-from crmlib.wallet.windows import category_matrix, next_period, window_sweep
+from crmlib.wallet.windows import brand_of, category_matrix, next_period, window_sweep
 
 __all__ = [
     "OTHER",
     "against_size",
     "brand_matrix",
     "brand_measures",
+    "brand_of",
     "brand_purchases",
     "category_matrix",
     "conclusions",

@@ -12,7 +12,7 @@ from crmlib.errors import DataError, ParameterError
 from crmlib.frames import as_date, to_pandas
 from crmlib.intervals import bootstrap_interval
 from crmlib.wallet.measures import repeat_shares
-from crmlib.wallet.purchases import brand_matrix, brand_purchases
+from crmlib.wallet.purchases import OTHER, brand_matrix, brand_purchases
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +57,22 @@ def category_matrix(
     bought = to_pandas(brand_purchases(lines, products, orders=orders, category=category, brand=brand, **window))
     named = bought.assign(brand=bought["brand"].astype(str))
     return brand_matrix(named, households=tables["customers"], largest=largest, brands=brands)
+
+
+def brand_of(matrix: pd.DataFrame, name: str = "") -> str:
+    """Array: a brand of a matrix by its name; by default the second largest of those named.
+
+    Raises
+    ------
+    DataError
+        There is no such brand.
+    """
+    names = [str(each) for each in matrix.columns if each != OTHER]
+    if not name:
+        return names[min(1, len(names) - 1)]
+    if name not in names:
+        raise DataError(f"{name!r} is not among the brands named: {', '.join(names)}; take one of them, or name more")
+    return name
 
 
 def next_period(
@@ -104,7 +120,12 @@ def next_period(
     periods = []
     for start, until in spans:
         kind: dict[str, Any] = {"category": category, "brand": brand, "largest": largest}
-        periods.append(category_matrix(tables, **kind, start=start, end=until, brands=names))
+        try:
+            periods.append(category_matrix(tables, **kind, start=start, end=until, brands=names))
+        except DataError as error:
+            raise DataError(
+                f"nobody bought {category} from {start} to {until}; take periods under {days} days, or a later end"
+            ) from error
         names = names or list(periods[0].columns)
     market = models.Dirichlet(periods[0]).fit().market
     table = repeat_shares(*periods, level=level)
@@ -167,8 +188,7 @@ def window_sweep(
         kind: dict[str, Any] = {"category": category, "brand": brand, "largest": largest}
         matrix = category_matrix(tables, **kind, start=start, end=last, brands=names)
         names = names or list(matrix.columns)
-        if ours not in names:
-            raise DataError(f"{ours!r} is not among the brands named: {', '.join(names)}; take one of them")
+        brand_of(matrix, ours)
         own = matrix[ours] > 0
         share = matrix.loc[own, ours].sum() / matrix[own].to_numpy().sum() if own.any() else np.nan
         some = matrix.loc[:, matrix.sum() > 0]  # a brand may be new
