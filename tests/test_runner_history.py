@@ -244,6 +244,11 @@ def test_an_extent_is_read_once_for_each_state_of_the_data(root, monkeypatch):
     assert extents.keep(root, {"source": mark}, {"source": str(root / "shop")}) == {"source": {"orders": 100}}
 
 
+def test_the_shelf_counts_states_and_links_what_failed(root):
+    put(root, record(1, share(0.5)), record(2, outcome="failed", exit_code=1, message="ValueError: no", findings=[]))
+    assert 'UTC: 1 failed (<a href="#report">report</a>)</p>' in write_shelf(root).read_text()
+
+
 def test_shelf_and_commands_say_what_moved(root):
     put(
         root,
@@ -255,6 +260,7 @@ def test_shelf_and_commands_say_what_moved(root):
     assert "Moved beyond its error since the run of 2026-01-01 06:00 UTC" in page
     assert "<li>kept: 50.0 % → 60.0 % (+10.0 percentage points)</li>" in page
     assert "late:" not in page
+    assert "UTC: 1 good</p>" in page
     lines = said("history", "report").splitlines()
     assert "report: failed in 2 s" in lines[1]
     assert lines[2:] == ["  ValueError: no", lines[3], "  kept: 50.0 % → 60.0 % (+10.0 percentage points)"]

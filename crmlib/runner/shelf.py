@@ -99,7 +99,10 @@ def write_shelf(root: Path) -> Path:
     environment.filters["unbroken"] = unbroken
     template = environment.get_template("shelf.html.j2")
     published = PUBLISHED if (root / records.FOLDER / PUBLISHED).is_file() else ""
-    html = template.render(entries=entries(root, at), written=utc(at.isoformat()), utc=utc, published=published)
+    found = entries(root, at)
+    states = [(word, [item.name for item in found if item.state == state]) for state, word in _STATES.items()]
+    states = [(word, names) for word, names in states if names]
+    html = template.render(entries=found, states=states, written=utc(at.isoformat()), utc=utc, published=published)
     path = root / records.FOLDER / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     records.write_atomic(path, html.rstrip() + "\n")
