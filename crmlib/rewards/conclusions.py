@@ -33,7 +33,7 @@ def answer(pressure: PointsPressure, left: Defection, *, programme: str) -> Find
         row["high"] - 1,
         above=f"points move purchases: one short of the reward members buy {row['value']:.2f} times as fast",
         below=f"members slow down towards the reward, to {row['value']:.2f} times the pace of an empty card",
-        same=f"no pressure of points can be told apart from none ({row['value']:.2f} times the pace)",
+        same=f"no pressure of points can be told, {row['value']:.2f} times the pace of an empty card",
     )
     ends = between(row["low"], row["high"], lambda x: f"{x:.2f}", pressure.level)
     months = f"{gone['months']:.0f} months"

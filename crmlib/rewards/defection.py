@@ -96,6 +96,11 @@ def defection(trials: Any, *, months: int = 12, level: float = 0.95) -> Defectio
     MissingColumnsError, ParameterError
     DataError
         Nobody was followed so long, or no member has anybody alike.
+
+    Notes
+    -----
+    The longer the time, the fewer are left who never joined, and the larger their weights: in simulated programmes
+    95 % intervals held the truth in 94 to 100 % up to nine months, and in 85 % at twelve.
     """
     import pandas as pd
     from scipy.stats import norm
