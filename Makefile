@@ -62,11 +62,11 @@ lint: setup-dev ## ruff on code and notebooks, types, the notebooks' own rules
 	@$(CRM) notebook lint
 
 # Versions already locked stay unless UPGRADE=1; the second lock builds on the first.
-COMPILE = $(PY) -m uv pip compile pyproject.toml --extra lab --extra build --universal --python-version 3.11 \
+COMPILE = $(PY) -m uv pip compile pyproject.toml --extra lab --extra build --extra pdf --universal --python-version 3.11 \
 	--generate-hashes --no-header --only-binary :all: --quiet $(if $(UPGRADE),--upgrade)
 lock: setup-dev ## renew the locks after a change of pyproject.toml (UPGRADE=1 for newer versions)
 	@$(COMPILE) -o requirements.lock
-	@$(COMPILE) --extra pdf --extra dev -c requirements.lock -o requirements-dev.lock
+	@$(COMPILE) --extra dev -c requirements.lock -o requirements-dev.lock
 	@echo "requirements.lock and requirements-dev.lock are up to date"
 
 clean: ## remove caches and build products; never .venv, reports or downloaded data
