@@ -63,9 +63,9 @@ def against_peer(number: int = JOURNEYS) -> list[Result]:
         journeys.as_text(np.random.default_rng(8), number).to_parquet(path)
         for order in ORDERS:
             given = [str(path), str(order), str(answer)]
-            others, theirs = _quickest([peer, "-c", _PEER_PROGRAM, *given], answer)
-            for form in FORMS:
-                own, exact = _quickest(python("-m", "benchmarks.attribution", "--one", *given, "--form", form), answer)
+            ours = [python("-m", "benchmarks.attribution", "--one", *given, "--form", form) for form in FORMS]
+            (others, theirs), *own_runs = _quickest([[peer, "-c", _PEER_PROGRAM, *given], *ours], answer)
+            for form, (own, exact) in zip(FORMS, own_runs, strict=True):
                 error = max(abs(theirs[name] / value - 1) for name, value in exact.items())
                 work = f"Markov credits of order {order}, {number:,} journeys, {len(exact)} channels, from {form}"
                 note = f"simulation error up to {100 * error:.1f} % of a credit, ours 0"
@@ -128,14 +128,18 @@ def _large(folder: str) -> None:
     attribution.credits(touches, outcomes, rule="markov")
 
 
-def _quickest(command: list[str], answer: Path) -> tuple[Cost, dict[str, float]]:
-    """The quickest of five runs, by the seconds that each states, and its credits."""
-    runs = []
+def _quickest(commands: list[list[str]], answer: Path) -> list[tuple[Cost, dict[str, float]]]:
+    """The quickest of five runs of each command, by the seconds that it states, and its credits.
+
+    They take turns, so that another load on the machine falls on all alike.
+    """
+    runs: list[list[tuple[Cost, dict[str, float]]]] = [[] for _ in commands]
     for _ in range(5):
-        cost = measured(command)
-        stated = json.loads(answer.read_text())
-        runs.append((Cost(stated["seconds"], cost.processor, cost.memory), stated["credit"]))
-    return min(runs, key=lambda run: run[0].seconds)
+        for command, own in zip(commands, runs, strict=True):
+            cost = measured(command)
+            stated = json.loads(answer.read_text())
+            own.append((Cost(stated["seconds"], cost.processor, cost.memory), stated["credit"]))
+    return [min(own, key=lambda run: run[0].seconds) for own in runs]
 
 
 def main() -> None:
