@@ -22,5 +22,5 @@ tables, paper          a page's tables as CSV and XLSX; the page as PDF
 commands               `crm report`
 shelf                  the index of all reports
 notebooks, committed   the repository's own notebooks: started, executed, in one stable form
-lint, lesson           what they must be
+lint, lesson, cellcode what they must be
 """

@@ -16,7 +16,12 @@ from crmlib.runner.quantities import CURRENCY, LARGE, MINUS, change, quantity
 
 _MOST = 4
 #: Units of test statistics and fits: numbers for the reader of the method, not of the result.
-_STATISTICS = {"", "p", "p-value", "correlation", "log ratio", "ratio", "odds ratio", "hazard ratio", "nats", "standard errors"}
+_STATISTICS = {"", "p", "p-value", "correlation", "nats", "standard errors"} | {
+    "ratio",
+    "log ratio",
+    "odds ratio",
+    "hazard ratio",
+}
 #: Keys of findings that judge the method against a known truth, not the firm.
 _TRUTH = ("simulated_", "true_")
 _NUMBER = re.compile(

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from crmlib.errors import ParameterError
 from crmlib.runner import parameters
+from crmlib.runner.cellcode import Fault, code_faults
 
 TAGS = {"parameters", "findings", "interactive", "exercise", "solution", "picture", "nbval-skip"}
 #: Sections in their order, and how their headings are known: `## 3. Sensitivity: does the age matter?` is one.
@@ -35,20 +35,6 @@ OWN_SECTIONS = (2, 5)
 
 _HEADING = re.compile(r"^##\s+(?:\d+\.\s*)?(.+?)\s*#*$", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d_]\w*")
-_NETWORK = {"aiohttp", "ftplib", "http", "httpx", "pip", "requests", "smtplib", "socket", "subprocess", "urllib"}
-_NETWORK_TEXT = re.compile(r"(https?|ftp|s3|gs)://")
-_ABSOLUTE = re.compile(r"(/[\w.~-]+){2,}/?$|/(home|tmp|Users|data|mnt|root)$|~[/\\]|[A-Za-z]:[\\/]|file://")
-_SEEDED = {"default_rng", "Generator", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
-_CLOCK = {"now", "today", "utcnow", "time", "perf_counter", "monotonic"}
-_LITERALS = 12
-
-
-class Fault(NamedTuple):
-    """A broken rule: the cell's position from 1 (0: the whole notebook), the rule, what to do."""
-
-    cell: int
-    rule: str
-    message: str
 
 
 def faults(notebook: Any, *, template: bool = False) -> Iterator[Fault]:
@@ -61,7 +47,7 @@ def faults(notebook: Any, *, template: bool = False) -> Iterator[Fault]:
     yield from _exercises(notebook)
     for position, cell in enumerate(notebook.cells, 1):
         if cell.cell_type == "code":
-            yield from _code(position, cell.source)
+            yield from code_faults(position, cell.source)
 
 
 def _tagged(notebook: Any, tag: str) -> list[tuple[int, Any]]:
@@ -207,59 +193,3 @@ def _exercises(notebook: Any) -> Iterator[Fault]:
             )
         if cell.cell_type == "markdown" and not cell.source.startswith("<details>"):
             yield Fault(position, "exercises", "a written solution must be folded: begin it with <details>")
-
-
-def _code(position: int, source: str) -> Iterator[Fault]:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        yield Fault(position, "code", "not plain Python: leave out shell commands (!), magics (%) and help (?)")
-        return
-    for node in ast.walk(tree):
-        yield from (Fault(position, rule, message) for rule, message in _node_faults(node))
-
-
-def _node_faults(node: ast.AST) -> Iterator[tuple[str, str]]:
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-        for name in names:
-            if name.split(".")[0] in _NETWORK:
-                yield "code", f"{name} reaches outside; data come from crmlib.data.load, packages from the lock"
-            if name == "random":
-                yield "random", "random is unseeded; use np.random.default_rng(seed)"
-            if name == "warnings":
-                yield "code", "warnings must be seen and their cause removed, not filtered"
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        if _NETWORK_TEXT.match(node.value):
-            yield "code", f"the address {node.value[:40]!r}: a notebook uses no network; see crmlib.data.load"
-        elif _ABSOLUTE.match(node.value):
-            yield "code", f"the absolute path {node.value[:40]!r}; name a source relative to the project"
-    elif isinstance(node, (ast.List, ast.Tuple, ast.Set, ast.Dict)):
-        parts: Sequence[Any] = node.values if isinstance(node, ast.Dict) else node.elts
-        if sum(isinstance(part, ast.Constant) for part in parts) > _LITERALS:
-            yield "code", f"more than {_LITERALS} values typed in; data belong into a source"
-    elif isinstance(node, ast.Call):
-        yield from _call_faults(node)
-
-
-def _call_faults(call: ast.Call) -> Iterator[tuple[str, str]]:
-    name = ast.unparse(call.func)
-    last = name.rsplit(".", 1)[-1]
-    given = {keyword.arg for keyword in call.keywords}
-    if ".random." in f".{name}" and "random" in name.split(".")[-2:-1] and last not in _SEEDED:
-        yield "random", f"{name} uses a global state; use np.random.default_rng(seed)"
-    if last == "default_rng" and not call.args and not given:
-        yield "random", "default_rng() is unseeded; use default_rng(seed)"
-    if (
-        last in ("sample", "rvs")
-        and "." in name
-        and not name.startswith("rng.")
-        and not given & {"random_state", "seed"}
-    ):
-        yield "random", f"{name}(…) is unseeded; pass random_state=seed"
-    if last in _CLOCK and name.split(".")[0] in ("datetime", "date", "time", "pd", "dt"):
-        yield "code", f"{name}() differs in every run; use the parameter as_of"
-    if last in ("filterwarnings", "simplefilter", "catch_warnings"):
-        yield "code", "warnings must be seen and their cause removed, not filtered"
-    if last in ("get_ipython", "system", "popen", "__import__", "eval", "exec"):
-        yield "code", f"{name} has no place in a lesson; write plain Python"

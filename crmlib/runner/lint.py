@@ -16,7 +16,7 @@ from typing import Any
 from crmlib import findings
 from crmlib.errors import CrmError, DataError
 from crmlib.runner import committed, lesson, notebooks
-from crmlib.runner.lesson import Fault
+from crmlib.runner.cellcode import Fault
 
 _AGAIN = "execute it with `crm notebook run`"
 _NUMBER = re.compile(r"(?<![\w.:])\d[\d,]*\.(\d+)(?:e[+-]?\d+)?(?![\w.]*\w)")
