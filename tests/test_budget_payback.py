@@ -183,7 +183,7 @@ def test_ages_beyond_the_window_are_refused_or_missing():
 def test_the_truth_pays_other_channels_back_than_last_touch():
     """On the simulated firm: sponsorship adds customers, who pay it back; pay per click mostly collects credit."""
     names = ("customers", "orders", "touches", "costs")
-    firm = data.simulate(np.random.default_rng(3), customers=6_000, tables=names)
+    firm = data.simulate(np.random.default_rng(3), customers=10_000, tables=names)
     added, rng = firm.truth.added_customers(), np.random.default_rng(1)
     counts = added.groupby("channel", as_index=False).size().rename(columns={"size": "customers"})
     whole = firm.truth.channel_increments()[["channel", "increment"]].query("increment > 0")

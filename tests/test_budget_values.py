@@ -177,6 +177,36 @@ def wilson(won, made, z=1.959964):
     return (middle - width) / (made + z * z), (middle + width) / (made + z * z)
 
 
+def test_intervals_of_a_skewed_mean_are_those_of_hall():
+    """Of 40 customers one brings 45, the others 5: a mean of 6, and differences d = 39 and 39 times -1.
+
+    Σd² = 1521 + 39 = 1560 and Σd³ = 59319 - 39 = 59280, so b = 59280 / 1560^1.5 = 0.96210, the standard error is
+    √1560 / 40 = 0.98742. g⁻¹(1.95996) = 3 / b (∛(1 + b (1.95996 - b / 6)) - 1) = 1.24058 and g⁻¹(-1.95996) = -6.27733,
+    so the ends are 6 - 0.98742 · 1.24058 = 4.775 and 6 + 0.98742 · 6.27733 = 12.198. (The standard
+    error is that of 20,000 replicates, known to 1 %; the percentile interval would end near 8.)
+    """
+    people, orders = crowd("a", [5])
+    orders["margin"] = [45.0] + [5.0] * 39
+    found = values(people, orders, replicates=20_000, as_of="2026-01-30").margins()
+    assert found["margin"].item() == 6
+    for low, high in (("low", "high"), ("total_low", "total_high")):
+        assert found[[low, high]].iloc[0].tolist() == pytest.approx([4.775, 12.198], abs=0.15)
+
+
+def test_few_skewed_customers_are_covered_better_than_by_percentiles():
+    """Lognormal margins (σ = 1.4) of 100 customers in each of 200 channels; the mean is e^(σ²/2)."""
+    rng, mean = np.random.default_rng(7), np.exp(1.4**2 / 2)
+    people, orders = crowd("a", [1], 20_000)
+    people["channel"] = [f"{number // 100:03d}" for number in range(20_000)]
+    orders["margin"] = rng.lognormal(0, 1.4, 20_000)
+    found = values(people, orders, replicates=400, as_of="2026-01-30")
+    table = found.margins()
+    low, high = np.quantile(found.sums[:, :, 0] / found.counts[:, :, 0], [0.025, 0.975], axis=1)
+    percentiles = ((low <= mean) & (mean <= high)).sum()
+    assert percentiles < 180
+    assert ((table["total_low"] <= mean) & (mean <= table["total_high"])).sum() >= percentiles + 8
+
+
 def test_margins_are_compared_with_those_of_all_others():
     rng = np.random.default_rng(5)
     crowds = [crowd(name, [1], 200, first=1_000 * number) for number, name in enumerate("abc")]

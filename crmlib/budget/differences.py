@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.budget.values import ChannelValues, ratio
+from crmlib.budget.resampling import ratio
+from crmlib.budget.values import ChannelValues
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, holm, require_level
 
@@ -62,8 +63,8 @@ def retention_comparison(values: ChannelValues, *, age: int, level: float = 0.95
 def margin_comparison(values: ChannelValues, *, ages: int | None = None, level: float = 0.95) -> pd.DataFrame:
     """Array: each channel's margin of a customer up to one age against that of all other channels' customers.
 
-    The interval is the bootstrap's percentile interval of the difference; it is called distinct by the difference over
-    its bootstrap standard error, as a normal deviate, with Holm's correction over the channels.
+    The interval is the bootstrap's, the channel's own margin corrected for skewness; it is called distinct by the
+    difference over its bootstrap standard error, as a normal deviate, with Holm's correction over the channels.
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ References
 ----------
 Bang, H., & Tsiatis, A. A. (2000), Estimating medical costs with censored data, Biometrika 87, 329-343: costs added up
     over intervals, each over those who are under observation in it.
+Hall, P. (1992), On the removal of skewness by transformation, Journal of the Royal Statistical Society B 54, 221-228.
 """
 
 from __future__ import annotations
@@ -23,14 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crmlib.budget.ages import Ages, Day, customer_ages
+from crmlib.budget.ages import Day, customer_ages
+from crmlib.budget.resampling import ratio, resampled, skews, unskewed
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, require_level
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_BLOCK = 20_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +50,8 @@ class ChannelValues:
         Mean margin of a customer at that age; missing where nobody was seen.
     sums, counts : float arrays (channels, replicates, ages)
         Margins added up, and customers seen, in each replicate.
+    skew : float array (channels, 2, ages)
+        Skewness of the mean margin at an age, and of the means added up to its end.
     undated : int
         Customers left out because the day of their acquisition is unknown.
     shared : bool
@@ -64,6 +66,7 @@ class ChannelValues:
     margin: np.ndarray
     sums: np.ndarray
     counts: np.ndarray
+    skew: np.ndarray
     undated: int
     shared: bool
 
@@ -120,8 +123,8 @@ class ChannelValues:
         -------
         pandas.DataFrame, one row a channel and age of its `window`
             channel, age (periods), customers (seen at that age), margin, low, high, total (to that age's end),
-            total_low, total_high (percentile intervals of the bootstrap over customers; too narrow where customers
-            are few and a handful of them brings much, see docs/methods.md).
+            total_low, total_high (bootstrap over customers, corrected for skewness; still too narrow where fewer
+            than 100 customers are seen and a handful of them brings much, see docs/methods.md).
         """
         import pandas as pd
 
@@ -130,7 +133,8 @@ class ChannelValues:
         parts = []
         for place, (name, size) in enumerate(zip(self.channels, self.window, strict=True)):
             drawn = self.draws(place, discount_rate=discount_rate)
-            by_age = np.quantile(ratio(self.sums[place], self.counts[place])[:, :size], ends, axis=0)
+            each = ratio(self.sums[place], self.counts[place])[:, :size]
+            by_age = np.quantile(unskewed(self.margin[place, :size], each, self.skew[place, 0, :size]), ends, axis=0)
             total, added = self.totals(place, discount_rate=discount_rate)[:size], np.quantile(drawn, ends, axis=0)
             columns = {"channel": name, "age": np.arange(size), "customers": self.seen[place, :size]}
             columns |= {"margin": self.margin[place, :size], "low": by_age[0], "high": by_age[1]}
@@ -167,9 +171,11 @@ class ChannelValues:
         return np.cumsum(self.margin[place] * self._factors(discount_rate))
 
     def draws(self, place: int, *, discount_rate: float = 0.0) -> np.ndarray:
-        """The same in each replicate, within the channel's window: array (replicates, ages)."""
-        mean = ratio(self.sums[place], self.counts[place]) * self._factors(discount_rate)
-        return np.cumsum(mean[:, : self.window[place]], axis=1)
+        """The same in each replicate, corrected for skewness, within the channel's window: (replicates, ages)."""
+        size = self.window[place]
+        mean = (ratio(self.sums[place], self.counts[place]) * self._factors(discount_rate))[:, :size]
+        total = self.totals(place, discount_rate=discount_rate)[:size]
+        return unskewed(total, np.cumsum(mean, axis=1), self.skew[place, 1, :size])
 
     def _factors(self, discount_rate: float) -> np.ndarray:
         if not (np.isfinite(discount_rate) and discount_rate >= 0):
@@ -229,30 +235,12 @@ def channel_values(
         raise DataError("no customer has an acquired_at up to the last day; give the day on which each was won")
     rows = [ages.code == code for code in range(len(ages.channels))]
     seen, active = (np.stack([part[row].sum(axis=0) for row in rows]) for part in (ages.seen, ages.active))
-    resampled = [_resampled(ages, row, replicates, rng) for row in rows]
-    sums, counts = (np.stack(part) for part in zip(*resampled, strict=True))
+    drawn = [resampled(ages, row, replicates, rng) for row in rows]
+    sums, counts = (np.stack(part) for part in zip(*drawn, strict=True))
+    skew = np.stack([skews(ages, row) for row in rows])
     total = np.stack([ages.margin[row].sum(axis=0) for row in rows])
     people = np.array([row.sum() for row in rows])
     margin = ratio(total, seen)
     return ChannelValues(
-        ages.channels, int(period_days), people, seen, active, margin, sums, counts, ages.undated, ages.shared
+        ages.channels, int(period_days), people, seen, active, margin, sums, counts, skew, ages.undated, ages.shared
     )
-
-
-def _resampled(ages: Ages, row: np.ndarray, replicates: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Margins added up and customers seen by age, in each resample of a channel's customers."""
-    margin, seen = ages.margin[row], ages.seen[row].astype(float)
-    size = len(margin)
-    sums, counts = (np.empty((replicates, margin.shape[1])) for _ in range(2))
-    block = max(1, min(replicates, _BLOCK // max(size, 1)))
-    for start in range(0, replicates, block):
-        stop = min(start + block, replicates)
-        drawn = [np.bincount(rng.integers(size, size=size), minlength=size) for _ in range(start, stop)]
-        weights = np.stack(drawn).astype(float)
-        sums[start:stop], counts[start:stop] = weights @ margin, weights @ seen
-    return sums, counts
-
-
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Mean; missing where there is nobody."""
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)
