@@ -223,6 +223,16 @@ def test_log_rank_holds_its_level():
     assert abs(small / 200 - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 200)
 
 
+def test_who_leaves_on_the_first_day_is_expected_too():
+    # at 0 there are 4 of 8 in a, 1 leaves; at 1 2 of 6, 2 leave, one of each; at 2 1 of 4, 1 of b; at 5 none of 1
+    time, left = [0, 1, 2, 3, 0, 1, 2, 5], [1, 1, 1, 0, 0, 1, 0, 1]
+    test = cohorts.log_rank(time, left, list("aabbabab"))
+    expected = 1 * 4 / 8 + 2 * 2 / 6 + 1 * 1 / 4 + 1 * 0 / 1
+    variance = 1 * 4 / 8 * 4 / 8 + 2 * 2 / 6 * 4 / 6 * 4 / 5 + 1 * 1 / 4 * 3 / 4
+    np.testing.assert_allclose(test.groups["expected"], [expected, 5 - expected])
+    assert test.statistic == pytest.approx((2 - expected) ** 2 / variance)
+
+
 def test_a_group_gone_before_the_first_event_is_not_compared():
     test = cohorts.log_rank([1, 5, 6, 7, 8], [False, True, True, True, True], list("zabab"))
     without = cohorts.log_rank([5, 6, 7, 8], [True] * 4, list("abab"))

@@ -207,9 +207,11 @@ def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, 
     if not status.any():
         raise DataError("nobody left, so groups cannot be compared; follow them for longer")
     rows = pd.DataFrame({"group": labels, "observed": status.astype(int), "expected": 0.0})
+    # watched from the start, one is at risk at time 0 too: some leave on their first day
+    since = np.full(len(time), -np.inf) if entry is None else start
     for layer in np.unique(layers):
         inside = layers == layer
-        rows.loc[inside, "expected"] = _cumulative_hazard(time[inside], status[inside], start[inside])
+        rows.loc[inside, "expected"] = _cumulative_hazard(time[inside], status[inside], since[inside])
     table = rows.groupby("group", sort=True).agg(
         customers=("observed", "size"), observed=("observed", "sum"), expected=("expected", "sum")
     )
