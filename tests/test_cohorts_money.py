@@ -25,7 +25,7 @@ def month(number, day=10):
 # January against March (lag 2), one customer for each move:
 #   ann  10 -> 12 expanded      bob 10 -> 4 contracted     cleo 10 -> 10 unchanged    dan 10 -> nothing: lost
 #   eve  10 -> -3 (a return)    lost                        fay  bought in 2025, not in January, 7 in March: reactivated
-#   gus  first in February, 8 in March: new                 hal  only a return in January: no base; nothing in March
+#   gus  first in February, 8 in March: new                 hal  only a return in January, nothing in March: returned
 #   ida  a return of 5 in January and 6 in March, first order in March: new
 ROWS = [
     ("ann", month(1), 10.0),
@@ -70,6 +70,7 @@ def test_every_move_is_named_on_every_engine(frame):
         "eve": (10, -3, "lost"),
         "fay": (0, 7, "reactivated"),
         "gus": (0, 8, "new"),
+        "hal": (-2, 0, "returned"),
         "ida": (-5, 6, "new"),
     }
     rows = {row.customer_id: (row.start, row.end, row.move) for row in table.itertuples()}
@@ -89,11 +90,12 @@ def test_the_bridge_adds_up_and_the_rates_follow_by_hand():
     changes = changes_of(pd.DataFrame(ORDERS), lag=2, as_of="2026-03-31")
     bridge = cohorts.revenue_bridge(changes)
     assert bridge["move"].tolist() == list(MOVES)
-    assert bridge["customers"].tolist() == [2, 1, 1, 1, 1, 2]
-    assert bridge["change"].sum() == pytest.approx(changes["end"].sum() - changes["start"].sum())
+    assert bridge["customers"].tolist() == [2, 1, 1, 1, 1, 2, 1]
+    # January: 5 of 10, and returns of 2 and 5: 43. March: 12 + 4 + 10 - 3 + 7 + 8 + 6 = 44
+    assert bridge["change"].sum() == pytest.approx(44 - 43)
     rates = cohorts.revenue_retention(changes, rng=np.random.default_rng(1)).set_index("measure")
-    # base 50; net (12 + 4 + 10 + 0 - 3) / 50; gross (10 + 4 + 10 + 0 + 0) / 50; kept 3 of 5
-    assert rates["value"].to_dict() == pytest.approx({"net": 23 / 50, "gross": 24 / 50, "customers": 3 / 5})
+    # base 50; net (12 + 4 + 10 + 0 - 3) / 50; gross (10 + 4 + 10 + 0 - 3) / 50; kept 3 of 5
+    assert rates["value"].to_dict() == pytest.approx({"net": 23 / 50, "gross": 21 / 50, "customers": 3 / 5})
     assert rates.loc[["net", "gross"], "low"].isna().all()  # 5 customers are too few
     assert 0 < rates.loc["customers", "low"] < 0.6 < rates.loc["customers", "high"] < 1
     assert rates["customers"].eq(5).all()
@@ -104,6 +106,12 @@ def test_cents_that_add_up_differently_are_no_change():
         {"customer_id": [1] * 4, "ordered_at": [month(1), month(1), month(1), month(2)], "amount": [0.1, 0.1, 0.1, 0.3]}
     )
     assert changes_of(orders, lag=1, as_of="2026-02-28")["move"].tolist() == ["unchanged"]
+
+
+def test_bought_and_returned_at_once_is_nothing(frame):
+    # 0.1 + 0.2 - 0.3 is 5.6e-17 in binary
+    rows = {"customer_id": [1, 1, 1, 2], "ordered_at": [month(1)] * 4, "amount": [0.1, 0.2, -0.3, 5.0]}
+    assert changes_of(frame(rows), lag=1, as_of="2026-02-28")["customer_id"].tolist() == [2]
 
 
 def test_a_constant_base_keeps_everything():

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: What can happen to a customer's revenue between two periods, in the order of a bridge.
-MOVES = ("lost", "contracted", "unchanged", "expanded", "reactivated", "new")
+MOVES = ("lost", "contracted", "unchanged", "expanded", "reactivated", "new", "returned")
 
 
 def revenue_triangle(
@@ -140,11 +140,11 @@ def revenue_changes(
 
     Returns
     -------
-    frame of the same kind, one row a customer with revenue in either period
+    frame of the same kind, one row a customer with revenue, or returns alone, in either period
         customer_id, start, end (Float64, revenue in the base and in the last complete period), move (text):
         with a positive start `lost` (end 0 or less), `contracted`, `unchanged`, `expanded`; without one, but a
         positive end, `new` (first order after the base period) or `reactivated` (an order before its end).
-        Who has neither a positive start nor a positive end is left out; a start of 0 or less is no base.
+        `returned`: neither start nor end is positive, and one is negative. A start of 0 or less is no base.
 
     Raises
     ------
@@ -169,7 +169,9 @@ def revenue_changes(
         )
         .group_by("customer_id")
         .agg(start=nw.col("start").sum(), end=nw.col("end").sum(), first=nw.col("bought").min())
-        .filter((nw.col("start") > 0) | (nw.col("end") > 0))
+        # what is bought and returned at once is nothing, though sums of cents leave a crumb
+        .with_columns(nw.col("start", "end").round(9))
+        .filter((nw.col("start") != 0) | (nw.col("end") != 0))
     )
     start, end = nw.col("start"), nw.col("end")
     crumb = 1e-9 * start  # sums of cents differ in the last digit
@@ -177,7 +179,8 @@ def revenue_changes(
     grown = nw.when(end > start + crumb).then(nw.lit("expanded")).otherwise(nw.lit("unchanged"))
     stayed = nw.when(end < start - crumb).then(nw.lit("contracted")).otherwise(grown)
     kept_base = nw.when(end <= 0).then(nw.lit("lost")).otherwise(stayed)
-    moved = table.with_columns(move=nw.when(start > 0).then(kept_base).otherwise(newcomer))
+    won = nw.when(end > 0).then(newcomer).otherwise(nw.lit("returned"))
+    moved = table.with_columns(move=nw.when(start > 0).then(kept_base).otherwise(won))
     shown = moved.select("customer_id", "start", "end", "move")
     return (shown.sort("customer_id") if isinstance(shown, nw.DataFrame) else shown).to_native()
 
@@ -206,9 +209,8 @@ def revenue_retention(
 ) -> pd.DataFrame:
     """Array: net and gross revenue retention and the share of customers kept, with intervals.
 
-    Of the customers with a positive start s and the end e: net = sum of e / sum of s; gross = sum of min(s, e),
-    not below 0 for any customer, / sum of s; customers = share with a positive end. Returned goods lower e,
-    in the net rate also below 0.
+    Of the customers with a positive start s and the end e: net = sum of e / sum of s; gross = sum of min(s, e) /
+    sum of s, never above net or 1; customers = share with a positive end. Returned goods lower e, also below 0.
 
     Parameters
     ----------
@@ -238,7 +240,7 @@ def revenue_retention(
     if not n:
         raise DataError("nobody had revenue in the base period; take a smaller lag, a longer period or more data")
     start, end = base["start"].to_numpy(dtype=float), base["end"].to_numpy(dtype=float)
-    ends = np.stack([end, np.clip(np.minimum(start, end), 0, None)])
+    ends = np.stack([end, np.minimum(start, end)])
 
     def rates(weights: np.ndarray) -> np.ndarray:
         return ends @ weights / (start @ weights)
