@@ -140,14 +140,14 @@ def test_revenue_without_a_base_or_columns_is_said(frame):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000))
 def test_invariants_of_revenue_retention(seed):
-    """Gross is at most net and at most 1 without returns; a bridge adds up; another currency changes no rate."""
+    """Gross is at most net and at most 1, returns or not; a bridge adds up; another currency changes no rate."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(20, 120))
     orders = pd.DataFrame(
         {
             "customer_id": rng.integers(0, 25, n),
             "ordered_at": pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 120, n), unit="D"),
-            "amount": rng.integers(0, 50, n).astype(float),
+            "amount": rng.integers(-15, 50, n).astype(float),
         }
     )
     changes = changes_of(orders, lag=2, as_of="2026-04-30")
@@ -230,6 +230,8 @@ def test_shares_of_revenue_are_thinned_and_skip_cohorts_without_money():
     assert cohorts.revenue_shares(table, most=2).columns.tolist() == [0, 2]
     with pytest.raises(ParameterError, match="most is 0"):
         cohorts.revenue_shares(table, most=0)
+    with pytest.raises(DataError, match="no cohort has revenue in its first period"):
+        cohorts.revenue_shares(table[table["cohort"] == "2026-02-01"])
 
 
 def test_a_triangle_without_a_complete_period_is_refused():

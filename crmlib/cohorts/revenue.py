@@ -113,11 +113,18 @@ def revenue_shares(triangle: pd.DataFrame, *, most: int = 12) -> pd.DataFrame:
     pandas.DataFrame
         Indexed by cohort (datetime), one column an age; missing where an age is not complete. Cohorts without
         revenue in their first period are left out.
+
+    Raises
+    ------
+    DataError
+        No cohort has revenue in its first period.
     """
     if most < 1:
         raise ParameterError(f"most is {most}; give at least 1")
     wide = triangle.pivot(index="cohort", columns="age", values="amount")
     wide = wide[wide[0] > 0]
+    if wide.empty:
+        raise DataError("no cohort has revenue in its first period, so there is no share of it; take a longer period")
     steps = [max(1, -(-size // most)) for size in wide.shape]
     return wide.div(wide[0], axis=0).iloc[:: steps[0], :: steps[1]]
 
