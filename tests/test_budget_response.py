@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
+from crmlib.budget.adstock import expected, slopes
 from crmlib.budget.allocation import best_budget
-from crmlib.budget.response import ResponseCurves, _expected, _slopes, response_curves
+from crmlib.budget.response import ResponseCurves, response_curves
 from crmlib.budget.weeks import spend_costs, spend_weeks
 from crmlib.data.synthetic.spend import weekly_spend
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
@@ -150,8 +151,8 @@ def test_derivatives_are_those_of_small_steps():
     spend = table[list(truth.channels)].to_numpy()
     params = np.concatenate([[truth.base], truth.effect, truth.scale, truth.carry])
     steps = np.diag(1e-5 * params + 1e-6)
-    around = [(_expected(params + step, spend) - _expected(params - step, spend)) / (2 * step.max()) for step in steps]
-    np.testing.assert_allclose(_slopes(params, spend), np.transpose(around), rtol=1e-4, atol=1e-6)
+    around = [(expected(params + step, spend) - expected(params - step, spend)) / (2 * step.max()) for step in steps]
+    np.testing.assert_allclose(slopes(params, spend), np.transpose(around), rtol=1e-4, atol=1e-6)
 
 
 def test_one_channel_and_weeks_without_spend():
@@ -227,6 +228,8 @@ def test_weeks_of_spend_and_customers_by_hand_on_every_engine(frame):
         spend_weeks(frame(spend | {"week": [*monday[:4], datetime.datetime(2026, 1, 27)]}), customers)
     with pytest.raises(DataError, match="a week, channel or amount is missing"):
         spend_weeks(frame(spend | {"spend": [None, 1.0, 1, 1, 1]}), customers)
+    with pytest.raises(DataError, match="a channel is called 'customers', as a column of the weeks is"):
+        spend_weeks(frame(spend | {"channel": ["customers"] * 5}), customers)
     with pytest.raises(DataError, match="weeks need both"):
         spend_weeks(frame(spend), frame({"acquired_at": pd.Series([None], dtype="datetime64[us]")}))
     with pytest.raises(MissingColumnsError, match="spend"):

@@ -9,22 +9,17 @@ curves are therefore *confounded* estimates, to be checked by a hold-out before 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crmlib.budget.adstock import carried, expected, fitted_parameters, parts, starts
 from crmlib.budget.weeks import usable_weeks
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import require_level
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_MOST_CARRY = 0.9
-#: Scales that are tried, as multiples of the largest weekly spend; a curve beyond them is a straight line.
-_SCALES = (0.05, 5.0)
-#: Where spend tells next to nothing the sum of squares is flat, and the search would walk on without finding better.
-_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +126,7 @@ class ResponseCurves:
     @property
     def drawn(self) -> tuple[np.ndarray, np.ndarray]:
         """Effects and scales in each replicate: arrays (replicates, channels)."""
-        _, effect, scale, _ = _parts(self.draws, len(self.channels))
+        _, effect, scale, _ = parts(self.draws, len(self.channels))
         return effect, scale
 
     def _require_seen(self, spend: np.ndarray) -> None:
@@ -195,85 +190,19 @@ def response_curves(
     names = tuple(str(name) for name in weeks.columns if name not in (outcome, "week"))
     numbers = usable_weeks(weeks, names, outcome)
     spend, won = numbers[:, :-1], numbers[:, -1]
-    params = min((_fit(spend, won, start) for start in _starts(spend, won)), key=lambda found: found[1])[0]
+    params = min((fitted_parameters(spend, won, start) for start in starts(spend, won)), key=lambda found: found[1])[0]
     # 1.4826 times the median of absolute deviations is a normal standard deviation, 1.345 of them Huber's bend
-    bend = 1.345 * 1.4826 * float(np.median(np.abs(won - _expected(params, spend)))) if robust else None
-    params = _fit(spend, won, params, bend)[0] if robust else params
-    fitted = _expected(params, spend)
+    bend = 1.345 * 1.4826 * float(np.median(np.abs(won - expected(params, spend)))) if robust else None
+    params = fitted_parameters(spend, won, params, bend)[0] if robust else params
+    fitted = expected(params, spend)
     residuals = won - fitted
     residuals = (residuals - residuals.mean()) * np.sqrt(len(won) / (len(won) - len(params)))
-    draws = np.stack([_fit(spend, fitted + _blocks(residuals, rng), params, bend)[0] for _ in range(replicates)])
-    base, effect, scale, carry = _parts(params, len(names))
-    ceiling = _carried(spend, carry).max(axis=0)
-    return ResponseCurves(names, float(base), effect, scale, carry, draws, spend.mean(axis=0), ceiling)
-
-
-def _fit(spend: np.ndarray, won: np.ndarray, start: np.ndarray, bend: float | None = None) -> tuple[np.ndarray, float]:
-    """Parameters within their bounds, and half the sum of squares; beyond `bend` residuals count as they are."""
-    from scipy.optimize import least_squares
-
-    size = spend.shape[1]
-    largest = spend.max(axis=0)
-    low = np.concatenate([[0], np.zeros(size), _SCALES[0] * largest, np.zeros(size)])
-    high = np.concatenate([[np.inf], np.full(size, np.inf), _SCALES[1] * largest, np.full(size, _MOST_CARRY)])
-    inside = np.clip(start, low + 1e-9, np.where(np.isfinite(high), high * (1 - 1e-9), high))
-    found = least_squares(
-        lambda params: _expected(params, spend) - won,
-        inside,
-        jac=lambda params: _slopes(params, spend),
-        bounds=(low, high),
-        x_scale=np.maximum(inside, 1e-2),
-        loss="soft_l1" if bend else "linear",
-        f_scale=bend or 1.0,
-        max_nfev=_STEPS,
+    draws = np.stack(
+        [fitted_parameters(spend, fitted + _blocks(residuals, rng), params, bend)[0] for _ in range(replicates)]
     )
-    return found.x, float(found.cost)
-
-
-def _starts(spend: np.ndarray, won: np.ndarray) -> list[np.ndarray]:
-    """Where the search begins: little or much carry-over, early or late saturation."""
-    size, mean = spend.shape[1], spend.mean(axis=0)
-    return [
-        np.concatenate([[won.mean() / 2], np.full(size, won.mean() / size), factor * mean, np.full(size, carry)])
-        for factor in (0.5, 2.0)
-        for carry in (0.1, 0.5)
-    ]
-
-
-def _expected(params: np.ndarray, spend: np.ndarray) -> np.ndarray:
-    base, effect, scale, carry = _parts(params, spend.shape[1])
-    return base + (effect * -np.expm1(-_carried(spend, carry) / scale)).sum(axis=1)
-
-
-def _slopes(params: np.ndarray, spend: np.ndarray) -> np.ndarray:
-    """Derivatives of the expected outcome (weeks, 1 + 3 channels)."""
-    from scipy.signal import lfilter
-
-    _, effect, scale, carry = _parts(params, spend.shape[1])
-    carried = _carried(spend, carry)
-    left = np.exp(-carried / scale)
-    before = np.vstack([spend.mean(axis=0), carried[:-1]])
-    # A' = A(t-1) - x(t) + carry A'(t-1)
-    gaps = zip((before - spend).T, carry, strict=True)
-    moved = np.stack([lfilter([1], [1, -part], gap) for gap, part in gaps], axis=1)
-    steep = effect / scale * left
-    return np.hstack([np.ones((len(spend), 1)), 1 - left, -steep * carried / scale, steep * moved])
-
-
-def _carried(spend: np.ndarray, carry: np.ndarray) -> np.ndarray:
-    """Adstock (weeks, channels); before the first week spend is taken to have been at its mean."""
-    from scipy.signal import lfilter
-
-    columns = [
-        lfilter([1 - part], [1, -part], column, zi=[part * column.mean()])[0]
-        for column, part in zip(spend.T, carry, strict=True)
-    ]
-    return np.stack(columns, axis=1)
-
-
-def _parts(params: np.ndarray, size: int) -> tuple[Any, ...]:
-    """Base, effects, scales, carries."""
-    return params[..., 0], *(params[..., 1 + k * size : 1 + (k + 1) * size] for k in range(3))
+    base, effect, scale, carry = parts(params, len(names))
+    ceiling = carried(spend, carry).max(axis=0)
+    return ResponseCurves(names, float(base), effect, scale, carry, draws, spend.mean(axis=0), ceiling)
 
 
 def _blocks(residuals: np.ndarray, rng: np.random.Generator) -> np.ndarray:

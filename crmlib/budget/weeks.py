@@ -40,12 +40,16 @@ def spend_weeks(spend: Any, customers: Any, *, as_of: datetime.date | str | None
     Raises
     ------
     DataError
-        Weeks that do not begin whole weeks apart, spend or a channel that is missing, no customers, no whole week.
+        Weeks that do not begin whole weeks apart, spend or a channel that is missing, no customers, no whole week, a
+        channel called "week" or "customers".
     MissingColumnsError
     """
     import pandas as pd
 
     begin, whole, paid = _paid(spend, customers, as_of)
+    taken = sorted({"week", "customers"} & set(paid["channel"]))
+    if taken:
+        raise DataError(f"spend: a channel is called {taken[0]!r}, as a column of the weeks is; give it another name")
     table = paid.pivot_table(index="number", columns="channel", values="spend", aggfunc="sum", fill_value=0.0)
     table = table.reindex(range(whole), fill_value=0.0).rename_axis(columns=None).astype(float)
     won = _won(customers, ("acquired_at",))
@@ -137,7 +141,9 @@ def usable_weeks(weeks: pd.DataFrame, names: tuple[str, ...], outcome: str) -> n
             raise DataError(f"weeks: {name} has values that are missing, infinite or negative; correct them")
     least = 2 * (1 + 3 * len(names))
     if len(numbers) < least:
-        raise DataError(f"{len(numbers)} weeks are too few for {len(names)} channels; give at least {least}")
+        raise DataError(
+            f"{len(numbers)} weeks are too few for {len(names)} channels; give at least {least}, or add up channels"
+        )
     if "week" in weeks.columns:
         _require_every_week(weeks["week"])
     _require_varied(numbers[:, :-1], names)
