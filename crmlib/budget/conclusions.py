@@ -30,19 +30,19 @@ def split(budget: pd.DataFrame, gain: pd.Series, *, currency: str, where: str, l
     """
     moved = budget[budget["change"].abs() > _LEAST * gain["today"]].sort_values("change", ascending=False)
     names = zip(moved["channel"], moved["today"], moved["best"], strict=True)
-    steps = [f"{name} from {money(today, currency, 0)} to {best:,.0f}" for name, today, best in names]
-    todo = f"move the weekly spend on {_listed(steps)}" if steps else "leave the split of the weekly spend as it is"
+    steps = _listed([f"{name} from {money(today, currency, 0)} to {best:,.0f}" for name, today, best in names])
     ends = between(gain["low"], gain["high"], lambda amount: money(amount, currency, 0), level)
-    amount = f"{money(abs(gain['gain']), currency, 0)} of margin a week{ends}"
+    amount = f"{money(gain['gain'], currency, 0)} of margin a week{ends}"
     told = verdict(
         gain["low"],
         gain["high"],
-        above=f"to gain {amount} over today's split",
-        below=f"though that loses {amount} against today's split",
-        same=f"though whether that gains cannot be told: {money(gain['gain'], currency, 0)} of margin a week{ends}",
+        above=f"move the weekly spend on {steps}, to gain {amount} over today's split",
+        below=f"leave the split of the weekly spend: the one that the curves prefer is expected to bring {amount} more",
+        same=f"no better split of the weekly spend can be told: the one that the curves prefer, {steps}, is expected "
+        f"to bring {amount} more than today's",
     )
-    sentence = f"On {where}, {todo}, {told}" if steps else f"On {where}, {todo}"
-    if gain["unspent"] > _LEAST * gain["today"]:
+    sentence = f"On {where}, {told if steps else 'leave the split of the weekly spend as it is'}"
+    if gain["unspent"] > _LEAST * gain["today"] and gain["low"] > 0:
         sentence += f"; {money(gain['unspent'], currency, 0)} of the total should stay unspent"
     return Finding("budget_gain", gain["gain"], currency, f"{sentence}.", gain["low"], gain["high"], level)
 
@@ -68,10 +68,12 @@ def payback(times: pd.DataFrame, *, where: str, by: str) -> Finding:
     if len(beyond):
         seen = beyond["window"].max()
         limit = f"in the {count(seen)} days seen" if seen else "at all, for nobody is credited to them"
-        parts.append(f"those of {_listed(beyond['channel'])} do not {limit}")
+        who, what = ("those", "do not") if parts else ("customers", "do not pay back")
+        parts.append(f"{who} of {_listed(beyond['channel'])} {what} {limit}")
     rest = paid.loc[~paid["verdict"].isin([WITHIN, BEYOND]), "channel"]
     if len(rest):
-        parts.append(f"of {_listed(rest)} it cannot be told")
+        told = f"of {_listed(rest)} it cannot be told"
+        parts.append(told if parts else f"{told} whether customers pay back")
     return Finding("paying_back", len(within), "channels", f"On {where}, {by}, {_joined(parts)}.")
 
 
@@ -91,10 +93,11 @@ def returns(table: pd.DataFrame, *, currency: str, where: str, by: str, level: f
     losing, earning = (paid.loc[paid["verdict"] == kind] for kind in (LOSES, EARNS))
     back = (1 + row[["return", "low", "high"]]).astype(float)
     ends = between(back["low"], back["high"], lambda amount: money(amount, currency), level)
+    least = "least, " if len(paid) > 1 else ""
     sentence = (
-        f"On {where}, {by}, {len(earning)} of {len(paid)} paid channels earn their budget within the ages counted; "
-        f"{row['channel']} brings back least, {money(back['return'], currency)}{ends} for each {money(1, currency, 0)} "
-        f"of its {money(row['cost'], currency, 0)}"
+        f"On {where}, {by}, {len(earning)} of {len(paid)} paid channels are seen to earn their budget within the ages "
+        f"counted; {row['channel']} brings back {least}{money(back['return'], currency)}{ends} for each one spent, of "
+        f"{money(row['cost'], currency, 0)}"
     )
     if len(losing):
         sentence += f"; {percent(losing['cost'].sum() / paid['cost'].sum(), 0)} of the budget goes where it is lost"
@@ -113,6 +116,10 @@ def alike(retention: pd.DataFrame, margin: pd.DataFrame, *, age: int, days: int,
     age, days : int
         Of which age and up to which day they are.
     """
+    if len(retention) < 2:
+        return Finding(
+            "channels_that_differ", 0, "channels", f"On {where} there is one channel, and none to compare with."
+        )
     parts = []
     for table, what in ((retention, f"active share at age {age}"), (margin, f"margin in {count(days)} days")):
         told = table.reset_index()[table["distinct"].to_numpy()]
@@ -198,7 +205,7 @@ def confounding(told: pd.Series, *, level: float = 0.95) -> Finding:
 
 def _listed(names: pd.Series | list[str]) -> str:
     shown = [str(name) for name in names]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return "".join(shown) if len(shown) < 2 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _joined(parts: list[str]) -> str:
