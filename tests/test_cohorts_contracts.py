@@ -54,6 +54,12 @@ def test_spells_from_tenure_drop_what_is_missing(frame):
     assert table.to_dict("list") == {"customer_id": [1, 3], "tenure_months": [4.0, 0.0], "left": [True, False]}
 
 
+def test_words_are_no_flag(frame):
+    rows = {"customer_id": [1, 2], "tenure_months": [1.0, 2.0], "left": ["Yes", "No"]}
+    with pytest.raises(DataError, match="left holds text"):
+        cohorts.contract_spells(frame(rows))
+
+
 def test_spells_that_end_before_they_start_are_counted_and_refused(frame):
     columns = {"customer_id": [1, 2], "tenure_months": [-1, 3], "left": [True, True]}
     with pytest.raises(DataError, match="1 contracts end before they start"):

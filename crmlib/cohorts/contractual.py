@@ -66,13 +66,15 @@ def contract_spells(contracts: Any, *, covariates: Sequence[str] = (), as_of: st
     ParameterError
         Dates without `as_of`.
     DataError
-        A negative tenure: an end before the start.
+        A negative tenure: an end before the start. A `left` of words.
     """
     names = nw.from_native(contracts).collect_schema().names()
     kept = dict.fromkeys(name for name in covariates if name not in ("customer_id", "tenure_months", "left"))
     tenure, left = nw.col("tenure_months"), nw.col("left")
     if "tenure_months" in names or "started_at" not in names:
         table = wrap(contracts, ("customer_id", "tenure_months", "left", *kept), table="subscriptions")
+        if table.collect_schema()["left"] in (nw.String, nw.Categorical, nw.Enum):  # any word would count as true
+            raise DataError("left holds text; make it true for those who left and false for those still there")
         table = table.filter(~tenure.is_null(), ~left.is_null())
     else:
         day = as_date(as_of, name="as_of")
