@@ -47,6 +47,19 @@ def returns(found, costs, credited=None, **options):
     return made.set_index("channel")
 
 
+def test_customers_won_before_the_first_day_are_not_paid_for():
+    """40 customers won on January 1 and 60 in the year before: a cost of 80 is 2 for each of 40, and not 0.80."""
+    people = pd.DataFrame({"customer_id": range(100), "channel": "a", "acquired_at": BEGIN})
+    people.loc[40:, "acquired_at"] -= datetime.timedelta(days=200)
+    orders = pd.DataFrame({"customer_id": range(40), "ordered_at": BEGIN, "margin": 5.0})
+    last = BEGIN + datetime.timedelta(days=29)
+    found = budget.channel_values(people, orders, as_of=last.date(), replicates=50, rng=np.random.default_rng(1))
+    assert (found.customers.item(), found.won.item()) == (100, 40)
+    for made in (budget.payback_times, budget.channel_returns):
+        row = made(found, table(cost=[80.0]), rng=np.random.default_rng(1)).iloc[0]
+        assert (row["customers"], row["cost_per_customer"]) == (40, 2)
+
+
 def test_payback_by_hand():
     """5, then 2, then 1 add up to 5, 7, 8: a cost of 4 is back after age 0, of 6.5 after age 1, of 9 not at all."""
     found = values(dict.fromkeys("abcd", (40, [5.0, 2, 1])))

@@ -74,6 +74,8 @@ class Ages:
         Sorted.
     code : int array (customers,)
         Channel of each, an index into `channels`.
+    new : bool array (customers,)
+        Whether they were won on or after the first day of the orders.
     seen : bool array (customers, ages)
         Whether the whole of that age lies between the first and the last day of the orders.
     active : bool array (customers, ages)
@@ -88,6 +90,7 @@ class Ages:
 
     channels: tuple[str, ...]
     code: np.ndarray
+    new: np.ndarray
     seen: np.ndarray
     active: np.ndarray
     margin: np.ndarray
@@ -128,7 +131,8 @@ def customer_ages(customers: Any, orders: Any, *, period_days: int = 30, since: 
     np.logical_or.at(active, (row, age), rows["orders"].to_numpy() > 0)
     channels, code = np.unique(people["channel"].to_numpy(dtype=object).astype(str), return_inverse=True)
     shared = bool(people["customer_id"].duplicated().any())
-    return Ages(tuple(str(name) for name in channels), code, seen, active, margin, undated, shared)
+    names = tuple(str(name) for name in channels)
+    return Ages(names, code, acquired >= begin, seen, active, margin, undated, shared)
 
 
 def _people(customers: Any) -> tuple[Any, int]:

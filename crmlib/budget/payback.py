@@ -74,11 +74,12 @@ def payback_times(
     ----------
     values : ChannelValues
     costs : pandas.DataFrame
-        channel, cost: what each channel cost while these customers were won. A channel that is not there
+        channel, cost: what each channel cost while the customers counted were won. A channel that is not there
         costs nothing.
     credited : CreditSample (of `crmlib.attribution`) or pandas.DataFrame, optional
         How many customers each channel won: by a rule, with its replicates; or as channel and customers, counts
-        that are drawn as Poisson. By default the customers of `values`.
+        that are drawn as Poisson. By default the customers of `values` who were won from its first
+        day on: those won before it were paid for before.
     discount_rate : float
         A year, 0 or more.
     level : float
@@ -196,7 +197,7 @@ def _priced(
         chosen = credited.credits[:, rng.integers(credited.credits.shape[1], size=size)]
         draws = dict(zip(credited.channels, chosen, strict=True))
     else:
-        counted = dict(zip(values.channels, values.customers.astype(float), strict=True))
+        counted = dict(zip(values.channels, values.won.astype(float), strict=True))
         number = counted if credited is None else _by_channel(credited, "customers", "credited")
         draws = {name: np.asarray(rng.poisson(one, size=size), dtype=float) for name, one in number.items()}
     names = sorted({*number, *values.channels, *(name for name, one in cost.items() if one > 0)})

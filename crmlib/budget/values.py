@@ -44,6 +44,8 @@ class ChannelValues:
         Length of an age.
     customers : int array (channels,)
         Customers of dated acquisition, won up to the last day.
+    won : int array (channels,)
+        Those of them who were won on or after the first day.
     seen, active : int arrays (channels, ages)
         Customers whose age was seen whole; those of them who ordered at it.
     margin : float array (channels, ages)
@@ -61,6 +63,7 @@ class ChannelValues:
     channels: tuple[str, ...]
     period_days: int
     customers: np.ndarray
+    won: np.ndarray
     seen: np.ndarray
     active: np.ndarray
     margin: np.ndarray
@@ -239,8 +242,17 @@ def channel_values(
     sums, counts = (np.stack(part) for part in zip(*drawn, strict=True))
     skew = np.stack([skews(ages, row) for row in rows])
     total = np.stack([ages.margin[row].sum(axis=0) for row in rows])
-    people = np.array([row.sum() for row in rows])
-    margin = ratio(total, seen)
     return ChannelValues(
-        ages.channels, int(period_days), people, seen, active, margin, sums, counts, skew, ages.undated, ages.shared
+        channels=ages.channels,
+        period_days=int(period_days),
+        customers=np.array([row.sum() for row in rows]),
+        won=np.array([ages.new[row].sum() for row in rows]),
+        seen=seen,
+        active=active,
+        margin=ratio(total, seen),
+        sums=sums,
+        counts=counts,
+        skew=skew,
+        undated=ages.undated,
+        shared=ages.shared,
     )

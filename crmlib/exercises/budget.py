@@ -38,8 +38,8 @@ def pooled_payback(customers: Any, orders: Any, costs: Any, period_days: int, la
     people = to_pandas(customers)
     paid = {name: cost for name, cost in zip(costs["channel"], costs["cost"], strict=True) if cost > 0}
     people = people[people["channel"].astype(str).isin(paid)]
-    day = np.datetime64(last_day, "D")
-    won = int((people["acquired_at"].to_numpy().astype("datetime64[D]") <= day).sum())
+    dates, first = people["acquired_at"].dropna().dt.date, to_pandas(orders)["ordered_at"].min().date()
+    won = int(((first <= dates) & (dates <= last_day)).sum())
     price, total = sum(paid.values()) / won, 0.0
     for age, mean in enumerate(_means(people, to_pandas(orders), period_days, last_day, None), 1):
         total += mean
