@@ -139,8 +139,18 @@ def test_groups_have_the_curves_of_their_own_customers():
     assert table["group"].unique().tolist() == ["a", "b", "c"]
     assert (table["group"] == "c").sum() == 1  # nobody left: the first row alone
     for name in ("a", "b"):
-        own = table[table["group"] == name].drop(columns="group").reset_index(drop=True)
+        own = table[table["group"] == name].drop(columns=["group", "followed"]).reset_index(drop=True)
         pd.testing.assert_frame_equal(own, cohorts.survival_curve(time[kind == name], left[kind == name]))
+
+
+def test_a_group_says_nothing_beyond_its_follow_up():
+    # a: 1 of 2 left at 2, followed to 4; b: nobody of 2 in 1 month; c: all left by 2, so nobody is there later
+    time, left = [2, 4, 1, 1, 1, 2], [1, 0, 0, 0, 1, 1]
+    curves = cohorts.survival_by_group(time, left, list("aabbcc"))
+    assert cohorts.groups_at(curves, 1)[["group", "survival"]].to_numpy().tolist() == [["c", 0.5], ["a", 1], ["b", 1]]
+    assert cohorts.groups_at(curves, 4)[["group", "survival"]].to_numpy().tolist() == [["c", 0.0], ["a", 0.5]]
+    with pytest.raises(DataError, match="nobody was followed for 5; give a tenure up to 4"):
+        cohorts.groups_at(curves[curves["group"] == "a"], 5)
 
 
 def test_one_group_and_one_customer_have_a_curve():

@@ -476,5 +476,13 @@ def test_the_answer_names_the_groups_or_everybody(regular):
         cohorts.survival_by_group(*same), cohorts.log_rank(*same), worth, **options
     ).sentence
     assert "'a' has lost 25.0 % and 'b' 25.0 %, which cannot be told apart" in told
+    short = [1, 2, 3, 4] * 10 + [1] * 20, [True, False] * 20 + [False] * 20, ["a", "b"] * 20 + ["c"] * 20
+    curves, test = cohorts.survival_by_group(*short), cohorts.log_rank(*short)
+    told = cohorts.contract_conclusions.answer(curves, test, worth, **options).sentence
+    assert "and 'b' least, 0.0 % (1 group not followed so long); in" in told
+    told = cohorts.contract_conclusions.answer(curves, test, worth, **options | {"months": 4}).sentence
+    assert "By month 4 'a' has lost most, 100.0 %" in told
+    told = cohorts.contract_conclusions.answer(curves, test, worth, **options | {"months": 0}).sentence
+    assert "By month 0 every group has lost 0.0 %" in told
     alone = cohorts.survival_by_group([1, 2, 3], [True, False, True], ["all"] * 3)
     assert "of all customers have left" in cohorts.contract_conclusions.answer(alone, None, worth, **options).sentence

@@ -19,7 +19,7 @@ Kaplan, E. L., & Meier, P. (1958), Nonparametric estimation from incomplete obse
 
 from crmlib.cohorts import conclusions, contract_conclusions
 from crmlib.cohorts.conclusions import cohort_name, completed_ages
-from crmlib.cohorts.contractual import LogRank, contract_spells, log_rank, renewals_made, survival_by_group
+from crmlib.cohorts.contractual import LogRank, contract_spells, log_rank, renewals_made
 from crmlib.cohorts.hazards import CoxRegression, cox_regression
 from crmlib.cohorts.heterogeneity import retention_by_kind, retention_by_renewal, simulated_contracts
 from crmlib.cohorts.projection import projection_errors, published_survivors, retention_projections
@@ -33,7 +33,7 @@ from crmlib.cohorts.revenue import (
 )
 from crmlib.cohorts.shares import cohort_comparison, pooled_retention, retention_intervals, returned_triangle
 from crmlib.cohorts.spending import Effort, customer_equity, response, spending_plan
-from crmlib.cohorts.survival import curve_at, survival_curve
+from crmlib.cohorts.survival import curve_at, groups_at, survival_by_group, survival_curve
 from crmlib.cohorts.tables import customer_activity, retention_triangle, second_order_times
 from crmlib.cohorts.truth import true_active_share
 from crmlib.cohorts.value import customer_value
@@ -55,6 +55,7 @@ __all__ = [
     "customer_activity",
     "customer_equity",
     "customer_value",
+    "groups_at",
     "log_rank",
     "pooled_retention",
     "projection_errors",

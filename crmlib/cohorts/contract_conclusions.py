@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.cohorts.survival import curve_at
+from crmlib.cohorts.survival import groups_at
 from crmlib.errors import DataError
 from crmlib.findings import Finding, between, count, money, percent
 
@@ -46,25 +46,35 @@ def answer(
     points, payment, currency, level
         As the others were made with.
     """
-    at = {name: curve_at(curve, months) for name, curve in curves.groupby("group", sort=False)}
-    ends = sorted(at, key=lambda name: (at[name]["survival"], str(name)))
-    first, last, worst, best = at[ends[0]], at[ends[-1]], str(ends[0]), str(ends[-1])
-    left = percent(1 - first["survival"]) + between(1 - first["high"], 1 - first["low"], percent, level)
-    gone, fewest = percent(1 - first["survival"]), percent(1 - last["survival"])
-    if test is None or len(ends) < 2:
-        wording = f"{left} of all customers have left"
-    elif test.p_value < _SEEN:
-        wording = f"'{worst}' has lost most, {left}, and '{best}' least, {fewest}"
-    else:
-        wording = f"'{worst}' has lost {gone} and '{best}' {fewest}, which cannot be told apart"
+    lost = _lost(curves, test, months, level)
     row = worth.iloc[0]
     say = lambda amount: money(amount, currency)  # noqa: E731
     gain = say(row["gain"]) + between(row["gain_low"], row["gain_high"], say, level)
     sentence = (
-        f"By month {months} {wording}; in the published cohort, at {say(payment)} a renewal, {_points(points)} of "
+        f"By month {months} {lost}; in the published cohort, at {say(payment)} a renewal, {_points(points)} of "
         f"retention more {_is(points)} worth {gain} a customer."
     )
     return Finding("point_of_retention", row["gain"], currency, sentence, row["gain_low"], row["gain_high"], level)
+
+
+def _lost(curves: pd.DataFrame, test: LogRank | None, months: int, level: float) -> str:
+    """Which groups have lost most and least, of those followed so long."""
+    at = groups_at(curves, months)
+    first, last = at.iloc[0], at.iloc[-1]
+    left = percent(1 - first["survival"]) + between(1 - first["high"], 1 - first["low"], percent, level)
+    gone, fewest = percent(1 - first["survival"]), percent(1 - last["survival"])
+    if test is None:
+        return f"{left} of all customers have left"
+    if len(at) < 2:
+        return f"'{first['group']}', the one group followed so long, has lost {left}"
+    if test.p_value >= _SEEN:
+        wording = f"'{first['group']}' has lost {gone} and '{last['group']}' {fewest}, which cannot be told apart"
+    elif gone == fewest:
+        wording = f"every group has lost {gone}"
+    else:
+        wording = f"'{first['group']}' has lost most, {left}, and '{last['group']}' least, {fewest}"
+    short = curves["group"].nunique() - len(at)
+    return wording + f" ({short} group{'s' * (short > 1)} not followed so long)" * (short > 0)
 
 
 def leaving(test: LogRank, cox: CoxRegression, check: pd.DataFrame) -> list[Finding]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from crmlib.cohorts.survival import spells, survival_curve
+from crmlib.cohorts.survival import labels_of, spells
 from crmlib.errors import DataError, ParameterError
 from crmlib.frames import as_date, day_number, to_pandas, wrap
 
@@ -132,43 +132,6 @@ def renewals_made(durations: Any, observed: Any, *, length: float = 12) -> pd.Da
     return pd.DataFrame({"periods": periods.astype(np.int64), "left": left})
 
 
-def survival_by_group(
-    durations: Any, observed: Any, groups: Any, *, entry: Any = None, level: float = 0.95
-) -> pd.DataFrame:
-    """Array: a Kaplan-Meier curve for each group.
-
-    Parameters
-    ----------
-    durations, observed, entry, level
-        As `survival_curve` takes them.
-    groups : array-like, shape (n,)
-        Each customer's group; none may be missing. One group is allowed.
-
-    Returns
-    -------
-    pandas.DataFrame, one row a group and time, groups in the order of their names
-        group, then the columns of `survival_curve`. A group nobody left has its first row alone.
-
-    Raises
-    ------
-    DataError
-        As `survival_curve`; a missing group.
-    """
-    import pandas as pd
-
-    time, status, start = spells(durations, observed, entry)
-    labels = labels_of(groups, len(time))
-    parts = []
-    for name in sorted(labels.unique(), key=str):
-        inside = (labels == name).to_numpy()
-        curve = survival_curve(
-            time[inside], status[inside], entry=None if entry is None else start[inside], level=level
-        )
-        curve.insert(0, "group", name)
-        parts.append(curve)
-    return pd.concat(parts, ignore_index=True)
-
-
 def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, entry: Any = None) -> LogRank:
     """Array: log-rank test of equal survival in all groups (Mantel 1966).
 
@@ -228,20 +191,6 @@ def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, 
     except (np.linalg.LinAlgError, ValueError) as error:
         raise DataError("the groups are never at risk together when somebody leaves; compare fewer of them") from error
     return LogRank(float(statistic), labels[compared].nunique() - 1, float(p_value), table.reset_index())
-
-
-def labels_of(groups: Any, n: int) -> pd.Series:
-    """Array: group of each of n customers; a missing one is refused."""
-    import pandas as pd
-
-    labels = pd.Series(np.asarray(groups, dtype=object))
-    if len(labels) != n:
-        raise DataError(f"groups have {len(labels)} entries, durations {n}; give one a customer")
-    if labels.isna().any():
-        raise DataError(
-            f"{int(labels.isna().sum())} customers have no group; give them one of their own, or leave them out"
-        )
-    return labels
 
 
 def _cumulative_hazard(time: np.ndarray, status: np.ndarray, entry: np.ndarray) -> np.ndarray:

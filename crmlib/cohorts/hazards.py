@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crmlib.cohorts.contractual import labels_of
-from crmlib.cohorts.survival import spells
+from crmlib.cohorts.survival import labels_of, spells
 from crmlib.errors import ConvergenceError, DataError
 from crmlib.intervals import require_level
 

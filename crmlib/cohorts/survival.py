@@ -1,4 +1,4 @@
-"""Time to an event that is observed: Kaplan and Meier's curve."""
+"""Time to an event that is observed: Kaplan and Meier's curve, of all and by group."""
 
 from __future__ import annotations
 
@@ -125,3 +125,86 @@ def curve_at(curve: pd.DataFrame, time: float) -> pd.Series:
     if time < 0:
         raise ParameterError(f"time is {time}; give one at or after 0")
     return curve.iloc[int(np.searchsorted(curve["time"].to_numpy(), time, side="right")) - 1]
+
+
+def survival_by_group(
+    durations: Any, observed: Any, groups: Any, *, entry: Any = None, level: float = 0.95
+) -> pd.DataFrame:
+    """Array: a Kaplan-Meier curve for each group.
+
+    Parameters
+    ----------
+    durations, observed, entry, level
+        As `survival_curve` takes them.
+    groups : array-like, shape (n,)
+        Each customer's group; none may be missing. One group is allowed.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a group and time, groups in the order of their names
+        group, then the columns of `survival_curve`, then followed: the longest duration in the group, beyond
+        which nothing is known of it. A group nobody left has its first row alone.
+
+    Raises
+    ------
+    DataError
+        As `survival_curve`; a missing group.
+    """
+    import pandas as pd
+
+    time, status, start = spells(durations, observed, entry)
+    labels = labels_of(groups, len(time))
+    parts = []
+    for name in sorted(labels.unique(), key=str):
+        inside = (labels == name).to_numpy()
+        curve = survival_curve(
+            time[inside], status[inside], entry=None if entry is None else start[inside], level=level
+        )
+        curve.insert(0, "group", name)
+        parts.append(curve.assign(followed=time[inside].max()))
+    return pd.concat(parts, ignore_index=True)
+
+
+def groups_at(curves: pd.DataFrame, time: float) -> pd.DataFrame:
+    """Array: share still there at one tenure, of the groups that were followed that long.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        As `survival_by_group` gives them.
+    time : float
+        At least 0.
+
+    Returns
+    -------
+    pandas.DataFrame, one row a group, who has lost most first
+        group, then the row of its curve in force. A group of shorter follow-up is left out, for its last share
+        is that of an earlier tenure, unless all have left before: then the share stays 0.
+
+    Raises
+    ------
+    DataError
+        No group was followed that long.
+    """
+    import pandas as pd
+
+    rows = [curve_at(curve, time) for _, curve in curves.groupby("group", sort=False)]
+    table = pd.DataFrame(rows).infer_objects()
+    known = table[(table["followed"] >= time) | (table["survival"] <= 0)]
+    if known.empty:
+        raise DataError(f"nobody was followed for {time:g}; give a tenure up to {curves['followed'].max():g}")
+    return known.sort_values("survival", kind="stable").reset_index(drop=True)
+
+
+def labels_of(groups: Any, n: int) -> pd.Series:
+    """Array: group of each of n customers; a missing one is refused."""
+    import pandas as pd
+
+    labels = pd.Series(np.asarray(groups, dtype=object))
+    if len(labels) != n:
+        raise DataError(f"groups have {len(labels)} entries, durations {n}; give one a customer")
+    if labels.isna().any():
+        raise DataError(
+            f"{int(labels.isna().sum())} customers have no group; give them one of their own, or leave them out"
+        )
+    return labels
