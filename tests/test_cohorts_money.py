@@ -447,9 +447,16 @@ def test_sentences_on_money_follow_the_numbers(regular):
     assert "pays, as one is worth EUR" in say.keeping_or_winning(plan, present=1.0, currency="EUR").sentence
     dear = cohorts.Effort(10_000, 800, 200.0, ceiling=0.3)
     dear_plan = cohorts.spending_plan(dear, KEEPING, **TERMS, draws=500, rng=np.random.default_rng(1))
+    # intervals of cost and worth overlap here, and yet the difference can be told from 0
+    rows = dear_plan.set_index("quantity")
+    rows.loc["equity_now", ["low", "high"]] = [0.1, 9.0]
+    assert " pays, as" in say.keeping_or_winning(rows.reset_index(), present=1.0, currency="EUR").sentence
     assert "does not pay" in say.keeping_or_winning(dear_plan, present=1.0, currency="EUR").sentence
     worth = cohorts.retention_point_worth(regular, discount_rate=0.1)
     assert "One point of retention is worth 3.4 times what" in say.heterogeneous_worth(worth, points=0.01).sentence
+    loyal = ShiftedBetaGeometric.from_survivors(cohorts.published_survivors("high_end")[:8]).fit()
+    told = say.heterogeneous_worth(cohorts.retention_point_worth(loyal, discount_rate=0.1, points=0.2), points=0.2)
+    assert "0.5 times what the formula with one constant rate says, as many chances are too close" in told.sentence
     assert "2 points of retention" in say.heterogeneous_worth(worth, points=0.02).sentence
     changes = pd.DataFrame({"start": [1.0] * 40, "end": [0.5] * 40})
     kept = say.revenue_kept(cohorts.revenue_retention(changes, rng=np.random.default_rng(1)), lag=1, period="year")

@@ -160,8 +160,10 @@ def test_customers_who_are_alike_show_no_rise():
     contracts = cohorts.simulated_contracts(np.random.default_rng(6), customers=20_000, alpha=3e6, beta=7e6)
     table = cohorts.retention_by_renewal(contracts["renewals"], contracts["leaving_probability"], last=4)
     np.testing.assert_allclose(table["own_rate"], 0.7, atol=1e-3)
-    finding = cohorts.contract_conclusions.ruse(table)
+    finding, wide = (cohorts.contract_conclusions.ruse(table, level=level) for level in (0.95, 0.999))
     assert "moves by" in finding.sentence
+    assert wide.level == 0.999
+    assert (wide.high - wide.low) / (finding.high - finding.low) == pytest.approx(3.2905 / 1.95996, rel=1e-3)
 
 
 def test_impossible_simulations_are_refused():
@@ -200,10 +202,15 @@ def test_sentences_on_leaving_follow_the_numbers():
     left = np.ones(400, dtype=bool)
     apart = say.groups_differ(cohorts.log_rank(time, left, kind))
     assert "curves differ (log-rank test, p < 0.001): with 'b' 200 left" in apart.sentence
+    tiny = say.groups_differ(cohorts.log_rank([1, 9, 9, 9, 9, 9, 9], [True] + [False] * 6, list("abbbbbb")))
+    assert "with 'a' 1 left where 0.1 would be" in tiny.sentence  # 1 of 7 at risk
+    assert tiny.sentence.endswith("; fewer than 5 are expected of 2 of the groups, so p is rough.")
     alike = say.groups_differ(cohorts.log_rank(time, left, np.tile(["a", "b"], 200)))
     assert "cannot be told apart" in alike.sentence
     strong = cohorts.cox_regression(time, left, pd.DataFrame({"kind": kind, "noise": noise}))
     assert "All else equal, kind: b (not a) goes with" in say.strongest_ratio(strong).sentence
+    number = cohorts.cox_regression(time, left, pd.DataFrame({"size": time + 20 * np.abs(noise)}))
+    assert "one more of size" in say.strongest_ratio(number).sentence
     weak = cohorts.cox_regression(rng.permutation(time), left, pd.DataFrame({"noise": noise}))
     told = say.strongest_ratio(weak).sentence
     assert ("No hazard ratio" in told) == (weak.ratios["p_value"].min() >= 0.05)

@@ -8,7 +8,7 @@ import numpy as np
 
 from crmlib.cohorts.survival import groups_at
 from crmlib.errors import DataError
-from crmlib.findings import Finding, between, count, money, percent
+from crmlib.findings import Finding, between, count, money, percent, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Below this p-value a test is said to see something.
 _SEEN = 0.05
+#: Of fewer expected events in a group the chi-squared distribution is rough.
+_FEW = 5
 
 
 def answer(
@@ -89,10 +91,14 @@ def groups_differ(test: LogRank) -> Finding:
     if test.p_value >= _SEEN:
         sentence = f"The groups' curves cannot be told apart (log-rank test, {_p(test.p_value)})."
     else:
+        expected = count(worst["expected"]) if worst["expected"] >= 10 else f"{worst['expected']:.1f}"
         sentence = (
             f"The groups' curves differ (log-rank test, {_p(test.p_value)}): with '{worst['group']}' "
-            f"{count(worst['observed'])} left where {count(worst['expected'])} would be expected of equals."
+            f"{count(worst['observed'])} left where {expected} would be expected of equals."
         )
+    small = int((test.groups["expected"] < _FEW).sum())
+    if small:
+        sentence = sentence[:-1] + f"; fewer than {_FEW} are expected of {small} of the groups, so p is rough."
     return Finding("log_rank", test.statistic, "chi-squared", sentence)
 
 
@@ -101,13 +107,16 @@ def strongest_ratio(cox: CoxRegression) -> Finding:
     distinct = cox.ratios[cox.ratios["p_value"] < _SEEN]
     table = distinct if len(distinct) else cox.ratios
     row = table.iloc[int(table["coefficient"].abs().argmax())]
-    ends = between(row["low"], row["high"], lambda x: f"{x:.3g}", cox.level)
+    place = list(cox.ratios["term"]).index(row["term"])
+    flag = bool(np.isin(cox.spells[-1][:, place], (0, 1)).all())
+    term, shown = (row["term"], "{:.3g}".format) if flag else (f"one more of {row['term']}", "{:.5g}".format)
+    ends = between(row["low"], row["high"], shown, cox.level)
     sentence = (
-        f"All else equal, {row['term']} goes with {row['hazard_ratio']:.3g} times the rate of leaving{ends}: "
+        f"All else equal, {term} goes with {shown(row['hazard_ratio'])} times the rate of leaving{ends}: "
         "a description, not an effect."
     )
     if not len(distinct):
-        sentence = f"No hazard ratio can be told from 1, not even {row['hazard_ratio']:.3g}{ends} of {row['term']}."
+        sentence = f"No hazard ratio can be told from 1, not even {shown(row['hazard_ratio'])}{ends} of {term}."
     return Finding("strongest_hazard_ratio", row["hazard_ratio"], "ratio", sentence, row["low"], row["high"], cox.level)
 
 
@@ -122,7 +131,7 @@ def ratios_constant(check: pd.DataFrame) -> Finding:
         side = "grows" if drift["correlation"] > 0 else "falls"
         sentence = (
             f"The hazard ratios are not constant with tenure ({_p(total['p_value'])}), so each is an average over "
-            f"tenures; that of {drift['term']} moves most, and {side}."
+            f"tenures; the drift is clearest in that of {drift['term']}, which {side}."
         )
     return Finding("hazards_proportional", bool(total["p_value"] >= _SEEN), "", sentence)
 
@@ -184,22 +193,25 @@ def truth_found(retention: pd.DataFrame, expected: tuple[float, float], *, level
     return Finding("simulated_retention_gap", gap, "share", sentence, low, high, level)
 
 
-def ruse(rates: pd.DataFrame) -> Finding:
+def ruse(rates: pd.DataFrame, *, level: float = 0.95) -> Finding:
     """How far the aggregate retention rate rises in a simulation in which no customer changes."""
+    from scipy.stats import norm
+
     first, last = rates.iloc[0], rates.iloc[-1]
     rise = last["retention_rate"] - first["retention_rate"]
     error = np.sqrt(sum(row["retention_rate"] * (1 - row["retention_rate"]) / row["due"] for row in (first, last)))
-    low, high = rise - 1.96 * error, rise + 1.96 * error
+    half = norm.ppf(0.5 + level / 2) * error
+    low, high = rise - half, rise + half
     moved, size = ("rises" if rise > 0 else "falls", f"{100 * abs(rise):.1f}")
     if low <= 0 <= high:
         moved, size = "moves", f"{100 * rise:+.1f}"
-    ends = between(low, high, lambda x: f"{100 * x:+.1f}", 0.95)
+    ends = between(low, high, lambda x: f"{100 * x:+.1f}", level)
     rates_at = [f"{percent(row['retention_rate'])} at renewal {int(row['renewal'])}" for row in (first, last)]
     sentence = (
         f"In a simulation in which no customer ever changes, the retention rate {moved} by {size} "
         f"points{ends}, from {' to '.join(rates_at)}: only who is left has changed."
     )
-    return Finding("ruse_of_heterogeneity", rise, "share", sentence, low, high, 0.95)
+    return Finding("ruse_of_heterogeneity", rise, "share", sentence, low, high, level)
 
 
 def heterogeneous_worth(worth: pd.DataFrame, *, points: float, level: float = 0.95) -> Finding:
@@ -207,11 +219,13 @@ def heterogeneous_worth(worth: pd.DataFrame, *, points: float, level: float = 0.
     row = worth.iloc[0]
     factor = row["gain"] / row["flat_gain"]
     times = f"{factor:.1f} times" if abs(factor - 1) > 0.05 else "about"
+    # the one rate of the formula has more room below 1 than many of the chances have
+    why = ", as many chances are too close to 1 to rise by so much" if factor < 0.95 else ""
     what = _points(points)
     ends = between(row["elasticity_low"], row["elasticity_high"], lambda x: f"{x:.1f}", level)
     sentence = (
         f"{what[0].upper()}{what[1:]} of retention {_is(points)} worth {times} what the formula with one constant rate "
-        f"says; the elasticity is {row['elasticity']:.1f}{ends} instead of {row['flat_elasticity']:.1f}."
+        f"says{why}; the elasticity is {row['elasticity']:.1f}{ends} instead of {row['flat_elasticity']:.1f}."
     )
     low, high = row["elasticity_low"], row["elasticity_high"]
     return Finding("retention_elasticity", row["elasticity"], "ratio", sentence, low, high, level)
@@ -229,7 +243,8 @@ def keeping_or_winning(plan: pd.DataFrame, *, present: float, currency: str, lev
     currency, level
     """
     rows = {row["quantity"]: row for _, row in plan.iterrows()}
-    best, win, most = (rows[name] for name in ("retention_spend_best", "cost_to_win_now", "customer_value_now"))
+    names = ("retention_spend_best", "cost_to_win_now", "customer_value_now", "equity_now")
+    best, win, most, equity = (rows[name] for name in names)
     say = lambda x: money(x, currency)  # noqa: E731
     side = "more" if best["low"] > present else "less" if best["high"] < present else None
     keep = (
@@ -239,9 +254,7 @@ def keeping_or_winning(plan: pd.DataFrame, *, present: float, currency: str, lev
         else f"the present {say(present)} for keeping cannot be told from the best"
         f"{between(best['low'], best['high'], say, level)}"
     )
-    pays = (
-        "pays" if win["high"] < most["low"] else "does not pay" if win["low"] > most["high"] else "may or may not pay"
-    )
+    pays = verdict(equity["low"], equity["high"], above="pays", below="does not pay", same="may or may not pay")
     sentence = (
         f"Winning a customer at {say(win['value'])} {pays}, as one is worth {say(most['value'])}"
         f"{between(most['low'], most['high'], say, level)}; {keep}."
