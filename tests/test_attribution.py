@@ -377,6 +377,14 @@ def test_sampled_rates_lie_within_their_stated_error_of_the_exact_ones(monkeypat
         credits(touches, outcomes, rule=shapley("rate"))
 
 
+@pytest.mark.parametrize("name", ["(start)", "(conversion)", "(null)"])
+def test_a_channel_called_as_an_end_has_no_transitions(name):
+    touches = pd.DataFrame({"journey_id": [1, 1], "position": [1, 2], "channel": ["a", name]})
+    outcomes = pd.DataFrame({"journey_id": [1], "conversions": [1], "value": [0.0], "nulls": [0]})
+    with pytest.raises(DataError, match="as an end of the journeys is; give it another name"):
+        attribution.transition_matrix(touches, outcomes)
+
+
 def test_transitions_by_hand():
     """Journey 1 three times (2 won), b > b once won, direct four times lost, c > direct once won."""
     table = attribution.transition_matrix(pd.DataFrame(TOUCHES), pd.DataFrame(OUTCOMES))

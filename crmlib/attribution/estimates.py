@@ -215,11 +215,18 @@ def transition_matrix(touches: Any, outcomes: Any, *, order: int = 1) -> pd.Data
     pandas.DataFrame, one row a transition that was made, sorted
         source, target (states: channels joined by " > ", or "(start)", "(conversion)", "(null)"),
         journeys (count), probability (0-1, of leaving the source for this target). Pivot it for a matrix.
+
+    Raises
+    ------
+    DataError
+        A channel is called as one of these ends.
     """
     import pandas as pd
 
     rule_of(markov(order))
     paths = read(touches, outcomes)
+    for name in sorted({"(start)", "(conversion)", "(null)"} & set(paths.channels)):
+        raise DataError(f"touches: a channel is called {name}, as an end of the journeys is; give it another name")
     chain = Chain.of(paths, order)
     counts, _ = chain.flows(paths.journeys[:, None])
     names = ["(start)", *(" > ".join(paths.channels[code] for code in state) for state in chain.states)]
