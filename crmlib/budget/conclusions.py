@@ -85,7 +85,8 @@ def returns(table: pd.DataFrame, *, currency: str, where: str, by: str, level: f
     table : pandas.DataFrame
         As `channel_returns` gives it.
     """
-    paid = table[(table["verdict"] != FREE) & table["return"].notna()]
+    whole = table[table["verdict"] != FREE]
+    paid = whole[whole["return"].notna()]
     key = "least_return"
     if paid.empty:
         return Finding(key, None, currency, f"On {where} no paid channel has enough customers to tell its return.")
@@ -94,13 +95,15 @@ def returns(table: pd.DataFrame, *, currency: str, where: str, by: str, level: f
     back = (1 + row[["return", "low", "high"]]).astype(float)
     ends = between(back["low"], back["high"], lambda amount: money(amount, currency), level)
     least = "least, " if len(paid) > 1 else ""
+    unknown = len(whole) - len(paid)
+    few = f" ({unknown} {'has' if unknown == 1 else 'have'} too few customers to tell)" if unknown else ""
     sentence = (
-        f"On {where}, {by}, {len(earning)} of {len(paid)} paid channels are seen to earn their budget within the ages "
-        f"counted; {row['channel']} brings back {least}{money(back['return'], currency)}{ends} for each one spent, of "
+        f"On {where}, {by}, {len(earning)} of {len(whole)} paid channels are seen to earn their budget within the ages "
+        f"counted{few}; {row['channel']} brings back {least}{money(back['return'], currency)}{ends} for each one spent, of "
         f"{money(row['cost'], currency, 0)}"
     )
     if len(losing):
-        sentence += f"; {percent(losing['cost'].sum() / paid['cost'].sum(), 0)} of the budget goes where it is lost"
+        sentence += f"; {percent(losing['cost'].sum() / whole['cost'].sum(), 0)} of the budget goes where it is lost"
     known = np.isfinite(back[["low", "high"]]).all()
     interval = (back["low"], back["high"], level) if known else (None, None, None)
     return Finding(key, back["return"], currency, f"{sentence}.", *interval)
