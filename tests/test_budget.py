@@ -89,7 +89,7 @@ def test_returns_name_the_least_and_the_lost_part():
         }
     )
     told = conclusions.returns(rows, where="X", by="by record", **TERMS)
-    assert "1 of 3 paid channels are seen to earn their budget within the ages counted (1 has too few" in told.sentence
+    assert "1 of 3 paid channels earn their budget within the ages counted (1 has too few" in told.sentence
     assert (
         "b brings back least, USD 0.60 (95 % interval USD 0.40 to USD 0.80) for each one spent, of USD 300"
         in told.sentence

@@ -98,9 +98,9 @@ def returns(table: pd.DataFrame, *, currency: str, where: str, by: str, level: f
     unknown = len(whole) - len(paid)
     few = f" ({unknown} {'has' if unknown == 1 else 'have'} too few customers to tell)" if unknown else ""
     sentence = (
-        f"On {where}, {by}, {len(earning)} of {len(whole)} paid channels are seen to earn their budget within the ages "
-        f"counted{few}; {row['channel']} brings back {least}{money(back['return'], currency)}{ends} for each one spent, of "
-        f"{money(row['cost'], currency, 0)}"
+        f"On {where}, {by}, {len(earning)} of {len(whole)} paid channels earn their budget within the ages "
+        f"counted{few}; {row['channel']} brings back {least}{money(back['return'], currency)}{ends} for each one "
+        f"spent, of {money(row['cost'], currency, 0)}"
     )
     if len(losing):
         sentence += f"; {percent(losing['cost'].sum() / whole['cost'].sum(), 0)} of the budget goes where it is lost"
