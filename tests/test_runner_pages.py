@@ -319,6 +319,16 @@ def test_silent_code_leaves_no_empty_blocks():
     assert re.findall(r"<summary>([^<]*)<", text) == ["Imports", "Code"]
 
 
+@pytest.mark.parametrize("pointer", ["The next cell holds all:\nby `crm`.", "*The next cell holds all: by `crm`.*"])
+def test_the_pointer_to_the_parameters_cell_is_left_out(pointer):
+    parameters = cell("source = 'a'", tags=("parameters",))
+    text = rendered(markdown(f"# A?\n\nWho decides: sales.\n\n{pointer}\n"), parameters, markdown(pointer))
+    assert "Who decides: sales." in text
+    assert text.count("The next cell") == 1  # what stands before another cell stays
+    assert "The next cell" not in rendered(markdown("# A?"), markdown(pointer), parameters)
+    assert "kept" in rendered(markdown("The next cell is kept.\n\nAs more follows."), parameters)
+
+
 def test_figures_carry_their_alternative_text():
     output = nbformat.v4.new_output(
         "display_data", data={"image/png": "iVBORw0KGgo=\n"}, metadata={"image/png": {"alt": 'a "curve" <b>'}}

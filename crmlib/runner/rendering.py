@@ -27,6 +27,8 @@ TEMPLATE = "crmlib_report"
 
 _TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]+?)[ \t#]*(\n|\Z)")
 _LONE_HEADING = re.compile(r'\s*<h(?P<level>[2-6]) id="(?P<anchor>[^"]*)">(?P<text>.*)</h\d>\s*', re.DOTALL)
+#: "The next cell holds all that can be changed": said of the parameters' cell, which a page shows as a list.
+_POINTER = re.compile(r"(\A|\n[ \t]*\n)[ \t]*[*_]?The next cell\b(?:(?!\n[ \t]*\n).)*\s*\Z", re.DOTALL)
 _OPENING = re.compile(r"\s*<h(?P<level>[1-6])\b")
 
 
@@ -139,9 +141,11 @@ def _body(notebook: Any, writer: Writer, tables: PublishedTables) -> tuple[str, 
             waiting.clear()
 
     first, number = True, itertools.count(1)
-    for cell in notebook.cells:
+    for cell, after in itertools.zip_longest(notebook.cells, notebook.cells[1:]):
         if cell.cell_type == "markdown":
             source = cell.source
+            if after is not None and "parameters" in tags(after):
+                source = _POINTER.sub("", source)
             if first and (found := _TITLE.match(source)):
                 title, source = found["title"], source[found.end() :]
             first = False
