@@ -239,10 +239,11 @@ def test_range_names_what_moves_value_most():
         ("B", 0.1, years, 120.0 * years) for years in (1, 5)
     ]
     table = pd.DataFrame(rows, columns=["model", "yearly_rate", "years", "value"])
-    sentence = conclusions.range_of_choices(table, currency="EUR").sentence
+    finding = conclusions.range_of_choices(table, currency="EUR")
+    assert finding.value == 6  # the whole range, 600 / 100; the horizon alone 500 / 100 and 600 / 120
     assert (
-        "EUR 100 to EUR 600; the horizon moves it most, by a factor of 5.0 (the model 1.2, the discount 1.0)"
-        in sentence
+        "EUR 100 to EUR 600, 6.0 times as much; the horizon moves it most, by a factor of 5.0 "
+        "(the model 1.2, the discount 1.0)" in finding.sentence
     )
 
 

@@ -612,6 +612,12 @@ def test_impossible_look_alikes_are_refused():
 # -- conclusions -------------------------------------------------------------------------------
 
 
+def test_the_ceiling_states_its_share_of_the_possible_gain():
+    finding = rfm.conclusions.ceiling({"the truth": 0.8, "RFM score": 0.65}, rule="RFM score", depth=0.2, days=180)
+    assert finding.value == pytest.approx(0.75)  # (65 − 20) / (80 − 20)
+    assert "reaches 75.0 % of the possible gain over drawing by lot" in finding.sentence
+
+
 def compared(difference, distinct):
     ends = {"difference_low": [0, difference - 0.02], "difference_high": [0, difference + 0.02]}
     first = {"rule": ["past spend", "RFM score"], "captured": [0.6, 0.6 + difference], "low": [0.55] * 2}

@@ -200,12 +200,13 @@ def range_of_choices(scenarios: pd.DataFrame, *, currency: str) -> Finding:
     spread = {name: _factor(scenarios, name) for name in names}
     most = max(spread, key=lambda name: spread[name])
     rest = ", ".join(f"{names[name]} {spread[name]:.1f}" for name in names if name != most)
+    factor = high["value"] / low["value"]
     sentence = (
         f"By the choices tried the base is worth {money(low['value'], currency, 0)} to "
-        f"{money(high['value'], currency, 0)}; {names[most]} moves it most, by a factor of {spread[most]:.1f} "
-        f"({rest}): state it with every value."
+        f"{money(high['value'], currency, 0)}, {factor:.1f} times as much; {names[most]} moves it most, "
+        f"by a factor of {spread[most]:.1f} ({rest}): state it with every value."
     )
-    return Finding("value_range_factor", high["value"] / low["value"], "factor", sentence)
+    return Finding("value_range_factor", factor, "factor", sentence)
 
 
 def truth_check(base: pd.Series, true: float, *, currency: str, level: float = 0.95) -> Finding:

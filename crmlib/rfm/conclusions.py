@@ -170,11 +170,13 @@ def ceiling(known: dict[str, float], *, rule: str, depth: float, days: int) -> F
     depth, days
     """
     best, own = known["the truth"], known[rule]
+    gain = (own - depth) / (best - depth)
     sentence = (
         f"On the simulated firm the {percent(depth, 0)} selected by {_the(rule)} hold {percent(own)} of the spend "
-        f"expected in the next {days} days; who knew each customer's true rate and state could hold {percent(best)}."
+        f"expected in the next {days} days; who knew each customer's true rate and state could hold {percent(best)}: "
+        f"the rule reaches {percent(gain)} of the possible gain over drawing by lot."
     )
-    return Finding("simulated_share_of_the_possible", (own - depth) / (best - depth), "of what is possible", sentence)
+    return Finding("simulated_share_of_the_possible", gain, "of what is possible", sentence)
 
 
 def held(values: pd.DataFrame) -> str:
