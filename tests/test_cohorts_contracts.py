@@ -309,6 +309,23 @@ def test_known_ratios_are_found_and_the_interval_holds_its_level():
     assert np.mean(middle) == pytest.approx(np.log(2), abs=0.09)
 
 
+def test_who_leaves_on_the_first_day_counts():
+    """Only the order of the times matters, so all of them a month later change nothing."""
+    rng = np.random.default_rng(4)
+    kind, x = rng.choice(["a", "b"], 400), rng.normal(size=400)
+    time = rng.geometric(np.where(kind == "a", 0.3, 0.15)) - 1.0
+    left, table = rng.random(400) < 0.8, pd.DataFrame({"kind": kind, "x": x})
+    assert (left & (time == 0)).sum() > 20
+    first, later = (cohorts.cox_regression(time + shift, left, table) for shift in (0, 1))
+    assert first.events == left.sum()
+    pd.testing.assert_frame_equal(first.ratios, later.ratios)
+    pd.testing.assert_frame_equal(cohorts.proportionality(first), cohorts.proportionality(later))
+    parts = cohorts.ratios_by_tenure(time, left, table, cuts=[2.5])
+    assert parts.drop_duplicates("from_time")["events"].sum() == left.sum()
+    moved = cohorts.ratios_by_tenure(time + 1, left, table, cuts=[3.5])
+    pd.testing.assert_frame_equal(parts.iloc[:, 2:], moved.iloc[:, 2:])
+
+
 def test_left_truncation_takes_the_bias_out():
     """Only customers who are still there at a random look are in the data: without entry the ratio is off."""
     rng = np.random.default_rng(7)

@@ -61,7 +61,7 @@ def cox_regression(
     Parameters
     ----------
     durations, observed, entry
-        As `survival_curve` takes them. Customers without time at risk are left out.
+        As `survival_curve` takes them. With `entry`, customers without time at risk are left out.
     covariates : pandas.DataFrame, one row a customer
         Numbers and flags enter as they are; text and categories as one term a value against the most
         frequent value.
@@ -87,7 +87,7 @@ def cox_regression(
         raise DataError("there is no covariate; give at least one column")
     if len(covariates) != len(time):
         raise DataError(f"covariates have {len(covariates)} rows, durations {len(time)}; give one of each a customer")
-    at_risk = time > start
+    at_risk = np.full(len(time), entry is None) | (time > start)  # watched from the start, one may leave on day 0
     layers = np.zeros(len(time), dtype=int) if strata is None else labels_of(strata, len(time)).factorize()[0]
     design = design_of(covariates[at_risk])
     check_design(design, status[at_risk])

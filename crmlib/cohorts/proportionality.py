@@ -42,7 +42,7 @@ def proportionality(cox: CoxRegression) -> pd.DataFrame:
     curve = survival_curve(time, status, entry=start if start.any() else None)
     residuals = _schoenfeld(cox)
     at = np.concatenate([np.sort(time[status & (layers == layer)]) for layer in np.unique(layers)])
-    place = np.searchsorted(curve["time"].to_numpy(), at, side="left") - 1
+    place = np.maximum(np.searchsorted(curve["time"].to_numpy(), at, side="left") - 1, 0)
     left_before, covariance = 1 - curve["survival"].to_numpy()[place], cox.covariance
     step = left_before - left_before.mean()
     spread = float(step @ step)
@@ -97,7 +97,7 @@ def ratios_by_tenure(
         raise ParameterError(f"cuts are {list(cuts)}; give ascending tenures above 0")
     design, parts = design_of(covariates), []
     for low, high in pairwise(ends):
-        inside = (time > low) & (start < high)
+        inside = ((time > low) | ((low == 0) & (entry is None))) & (start < high)
         stretch = _Stretch(
             np.minimum(time, high)[inside], (status & (time <= high))[inside], np.maximum(start, low)[inside]
         )
@@ -149,7 +149,9 @@ def _schoenfeld(cox: CoxRegression) -> np.ndarray:
         own = layers == layer
         events = own & status
         times, deaths = np.unique(time[events], return_counts=True)
-        at_risk = _sums_from(time[own], weighted[own], times) - _sums_from(start[own], weighted[own], times)
+        at_risk = _sums_from(time[own], weighted[own], times)
+        if start.any():
+            at_risk -= _sums_from(start[own], weighted[own], times)
         order = np.argsort(time[events], kind="stable")
         bounds = np.concatenate([[0], np.cumsum(deaths)[:-1]])
         tied = np.add.reduceat(weighted[events][order], bounds) if len(times) else weighted[:0]
