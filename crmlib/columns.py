@@ -80,6 +80,11 @@ def column_names(frame: Any, *, table: str) -> list[str]:
         raise
 
 
+#: Whether a row of orders or of their lines is a purchase: one of 0 is, and one whose amount is missing. A negative
+#: amount is a return: its money counts, but it is no purchase.
+PURCHASE = ~(nw.col("amount").cast(nw.Float64) < 0).fill_null(False)
+
+
 def order_rows(orders: Any, columns: Sequence[str] = ("customer_id", "ordered_at", "amount")) -> Any:
     """Narwhals view of orders with only some columns, of the rows whose customer and instant are known.
 

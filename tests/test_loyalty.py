@@ -209,9 +209,36 @@ def test_windows_by_hand_on_every_engine(frame):
         ["ann", 1, 7, 1, 1],
         ["bob", 0, 4, 1, 1],
         ["bob", 1, 0, 0, 0],
-        ["cleo", 0, 0, 0, 0],
-        ["cleo", 1, -2, 1, 1],
     ]
+
+
+RETURNS = {
+    "customer_id": ["ann", "ann", "ann", "ann", "bob", "bob", "cleo"],
+    "ordered_at": [day(1), day(2), day(3), day(3, 9), day(1, 5), day(5), day(2)],
+    "amount": [-9.0, 5.0, 8.0, -3.0, None, -1.0, -2.0],
+}
+
+
+def test_a_return_is_money_but_no_order_on_every_engine(frame):
+    """Ann returns on day 1 before her first order on day 2, and part of day 3's; Bob's order has no amount; Cleo only
+    returns. The first order of all is Bob's, on day 1; the data end with Bob's return on day 5."""
+    rows = rows_of(loyalty.window_totals(frame(RETURNS), days=5), "customer_id")
+    assert rows == [["ann", 0, -9 + 5 + 8 - 3, 2, 2], ["bob", 0, -1, 1, 1]]
+    named = loyalty.window_totals(frame(RETURNS), days=5, customers=frame(CUSTOMERS))
+    assert rows_of(named, "customer_id")[2:] == [["cleo", 0, -2, 0, 0], ["dan", 0, 0, 0, 0]]
+    repeats = loyalty.window_totals(frame(RETURNS), days=3, anchor="first_order")
+    assert rows_of(repeats, "customer_id") == [["ann", 0, 8 - 3, 1, 1], ["bob", 0, 0, 0, 0]]
+    late = {name: values[2:] for name, values in RETURNS.items()}  # Cleo's return on day 2 begins no window
+    late["ordered_at"] = [day(3), day(3, 9), day(4), day(5), day(2)]
+    assert rows_of(loyalty.window_totals(frame(late), days=3), "customer_id")[0] == ["ann", 0, 5, 1, 1]
+
+
+def test_a_return_is_no_order_of_the_panel(frame):
+    """One period of 31 days; rates for 31 days are the plain sums."""
+    options = {"start": "2026-01-01", "as_of": "2026-01-31", "per_days": 31}
+    people = frame({"customer_id": ["ann", "cleo"]})
+    panel = loyalty.membership_panel(frame(RETURNS), frame(MEMBERSHIPS), people, **options)
+    assert to_pandas(panel, sort_by=["customer_id"])[["amount", "orders"]].to_numpy().tolist() == [[1, 2], [-2, 0]]
 
 
 def test_who_never_ordered_is_at_risk_when_named(frame):
@@ -242,7 +269,7 @@ def test_a_window_counts_when_its_last_day_is_over(frame):
         as_of: len(to_pandas(loyalty.window_totals(frame(ORDERS), days=5, windows=3, as_of=as_of)))
         for as_of in ("2026-01-09", "2026-01-10", "2026-01-15")
     }
-    assert windows == {"2026-01-09": 2, "2026-01-10": 4, "2026-01-15": 9}
+    assert windows == {"2026-01-09": 2, "2026-01-10": 4, "2026-01-15": 6}
 
 
 def test_no_orders_give_no_windows_or_only_zeros(frame):
@@ -280,16 +307,18 @@ def test_windows_need_their_columns(frame):
     st.integers(1, 20),
     st.integers(1, 4),
 )
-def test_windows_lose_no_money(rows, days, windows):
+def test_windows_lose_no_money_of_who_ordered(rows, days, windows):
     orders = pd.DataFrame(rows, columns=["customer_id", "day", "amount"])
     orders["ordered_at"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(orders["day"], unit="D")
-    first, span = orders["day"].min(), days * windows
+    bought = orders[orders["amount"] >= 0]
+    first, span = bought["day"].min(), days * windows
     table = loyalty.window_totals(orders, days=days, windows=windows, as_of="2026-12-31")
-    inside = orders[orders["day"] < first + span]
-    assert table["amount"].sum() == inside["amount"].sum()
+    orders = orders[orders["customer_id"].isin(bought["customer_id"])]
+    money, inside = (each[(each["day"] >= first) & (each["day"] < first + span)] for each in (orders, bought))
+    assert table["amount"].sum() == money["amount"].sum()
     assert table["orders"].sum() == len(inside)
     assert table["order_days"].sum() == len(inside.drop_duplicates(["customer_id", "day"]))
-    assert len(table) == windows * orders["customer_id"].nunique()
+    assert len(table) == windows * bought["customer_id"].nunique()
 
 
 @pytest.mark.data
@@ -323,7 +352,7 @@ def test_shares_by_window_by_hand(frame):
     with pytest.raises(DataError, match="no window of 99 days"):
         loyalty.share_by_window(frame(bought), days=[99])
     with pytest.raises(DataError, match="1 customers have a negative value"):
-        loyalty.share_by_window(frame(ORDERS), days=[12])
+        loyalty.share_by_window(frame(ORDERS), days=[12], customers=frame(CUSTOMERS))
     with pytest.raises(ParameterError, match="value 'profit' is unknown"):
         loyalty.share_by_window(frame(bought), days=[6], value="profit")
 

@@ -456,6 +456,17 @@ def test_early_value_by_hand(frame):
     assert to_pandas(rate, sort_by=["customer_id"])["margin"].tolist() == [15.0, 0.0]
 
 
+def test_a_return_of_the_first_days_is_margin_but_no_order(frame):
+    """One order of 20 on day 0, 8 of it returned on day 9: margin 0.5 × 12, one order, not active at the end."""
+    start = instant("2025-01-01")
+    customers = {"customer_id": [1], "acquired_at": [start]}
+    moments = [start, start + datetime.timedelta(days=9)]
+    orders = {"customer_id": [1, 1], "ordered_at": moments, "amount": [20.0, -8.0]}
+    options = {"as_of": "2025-01-20", "days": 10, "quiet_days": 5, "margin_rate": 0.5}
+    table = to_pandas(referral.early_value(frame(orders), frame(customers), **options))
+    assert table[["orders", "margin", "active"]].to_numpy().tolist() == [[1, 6.0, 0]]
+
+
 def test_early_value_refuses_windows_that_make_no_sense(firm):
     tables = (firm["orders"], firm["customers"])
     for options in ({"days": 0}, {"quiet_days": 181}, {"margin_rate": 2.0}, {"as_of": ""}):

@@ -33,6 +33,21 @@ def test_progress_by_hand_on_every_engine(frame):
     }
 
 
+def test_a_return_is_no_purchase_on_the_card_and_no_sign_of_life(frame):
+    """As by hand above with an order of 0, one without an amount, and a return on the 5th between them."""
+    days = [pd.Timestamp(f"2026-01-{day:02} 06:00").to_pydatetime() for day in (1, 3, 4, 5, 8)]
+    orders = {"customer_id": [7] * 5, "ordered_at": days, "amount": [5.0, 0.0, None, -5.0, 5.0]}
+    joins = frame({"customer_id": [7], "joined_at": [days[0]]})
+    found = rewards.card_progress(frame(orders), joins, threshold=2, as_of="2026-01-10")
+    assert found[["orders", "days"]].to_numpy().tolist() == [[2, 6], [1, 3.75]]
+    # Four orders by 10 February; had the return been one they would be five. Silent for 34 days, above 30: lapsed.
+    lapsed = rewards.lapsed_to_date(frame(orders), joins, as_of="2026-02-10").set_index("group")
+    assert lapsed.loc["members", ["customers", "lapsed"]].tolist() == [1, 1]
+    orders["ordered_at"] = [*days[:3], pd.Timestamp("2026-02-08").to_pydatetime(), days[4]]
+    lapsed = rewards.lapsed_to_date(frame(orders), joins, as_of="2026-02-10").set_index("group")
+    assert lapsed.loc["members", ["customers", "lapsed"]].tolist() == [1, 1]
+
+
 def test_waits_are_cut_where_months_end():
     """Joins on 20 January, buys on 10 February and 1 March, cards of five; the data end with 2 March."""
     orders = pd.DataFrame({"customer_id": 1, "ordered_at": pd.to_datetime(["2026-02-10 12:00", "2026-03-01 12:00"])})
@@ -446,6 +461,9 @@ def test_purchases_take_the_largest_brand_of_an_order(frame):
     products = frame({"product_id": [1, 2, 3, 4], "category": ["tea"] * 3 + ["ink"], "brand": ["a", "b", "c", "d"]})
     found = rewards.brand_purchases(orders, lines, products, category="tea", most=2)
     assert found["brand"].tolist() == ["b", "b"]  # 2 against 1; at the tie of b and c the first by name
+    returned = frame({"order_id": [11, 11, 12, 13], "product_id": [1, 2, 2, 4], "amount": [1.0, -2, -1, 9]})
+    kept = rewards.brand_purchases(orders, returned, products, category="tea")
+    assert kept[["order_id", "brand"]].to_numpy().tolist() == [[11, "a"]]  # returns are no purchases
     alone = rewards.brand_purchases(orders, lines, products, category="ink")
     assert alone["brand"].tolist() == ["d"]
     with pytest.raises(DataError, match="nothing of category 'gum' was sold"):

@@ -43,6 +43,18 @@ def test_purchases_count_orders_not_lines_on_every_engine(frame):
     assert table.to_numpy().tolist() == [[1, "P", 2, 6.0], [2, "P", 1, 4.0], [2, "Q", 1, 6.0]]
 
 
+def test_a_return_is_money_but_no_purchase(frame):
+    """Household 1 sends one line of order 11's P back in order 14, household 3 only returns Q."""
+    more = {"order_id": [14, 15], "product_id": [1, 3], "amount": [-2.0, -6.0]}
+    lines = {name: [*values, *more[name]] for name, values in LINES.items()}
+    moments = [*ORDERS["ordered_at"], *[datetime.datetime(2026, 1, 6)] * 2]
+    orders = {"order_id": [10, 11, 12, 13, 14, 15], "customer_id": [1, 1, 2, 3, 1, 3], "ordered_at": moments}
+    table = wallet.brand_purchases(frame(lines), frame(PRODUCTS), orders=frame(orders), category="tea")
+    assert frame.same_kind(table)
+    found = to_pandas(table, sort_by=["customer_id", "brand"])
+    assert found.to_numpy().tolist() == [[1, "P", 2, 4.0], [2, "P", 1, 4.0], [2, "Q", 1, 6.0]]
+
+
 def test_first_and_last_day_count(frame):
     table = to_pandas(bought(frame, start="2026-01-02", end="2026-01-02"))
     assert table.to_numpy().tolist() == [[1, "P", 1, 2.0]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
-from crmlib.columns import order_rows
+from crmlib.columns import PURCHASE, order_rows
 from crmlib.errors import DataError, ParameterError
 from crmlib.frames import PERIODS, as_date, day_number, period_number, wrap
 
@@ -35,8 +35,8 @@ def window_totals(
     Parameters
     ----------
     orders : any frame
-        customer_id; ordered_at (date or datetime without zone); amount (money). Rows without customer
-        or instant are left out.
+        customer_id; ordered_at (date or datetime without zone); amount (money; a negative one is a return,
+        whose money counts on its day, but which is no order). Rows without customer or instant are left out.
     days : int
         Length of a window in days, at least 1.
     windows : int
@@ -55,8 +55,8 @@ def window_totals(
     Returns
     -------
     frame of the same kind, one row a customer at risk and window
-        customer_id, window (Int64, from 0), amount (Float64), orders (Int64, rows of orders), order_days
-        (Int64, days with an order). Sorted on eager frames; lazy results carry no order.
+        customer_id, window (Int64, from 0), amount (Float64), orders (Int64, rows of orders, returns left
+        out), order_days (Int64, days with such an order). Sorted on eager frames; lazy results carry no order.
 
     Raises
     ------
@@ -82,12 +82,14 @@ def window_totals(
     if first is not None and anchor == "first_order":
         raise ParameterError("start is the same day for all customers; leave it out with anchor='first_order'")
     daily = _daily(orders, last)
-    seen = daily.select(nw.col("day").min().alias("first_day"), nw.col("day").max().alias("last_day"))
+    ordered = nw.col("orders") > 0
+    first_day = nw.when(ordered).then(nw.col("day")).min()
+    seen = daily.select(first_day=first_day, last_day=nw.col("day").max())
     given = {"first_day": first, "last_day": last}
     horizon = seen.select(
         **{name: nw.col(name) if day is None else nw.lit(_number(day)) for name, day in given.items()}
     )
-    own = daily.group_by("customer_id").agg(own=nw.col("day").min())
+    own = daily.filter(ordered).group_by("customer_id").agg(own=nw.col("day").min())
     at_risk = own if customers is None else _ids(customers)
     if anchor == "first_order":
         at_risk = own.join(_ids(customers), on="customer_id", how="inner") if customers is not None else own
@@ -100,9 +102,11 @@ def window_totals(
     bought = (
         daily.join(at_risk, on="customer_id", how="inner")
         .filter(nw.col("day") >= nw.col("origin"), nw.col("day") < nw.col("origin") + windows * days)
-        .with_columns(window=((nw.col("day") - nw.col("origin")) // days).cast(nw.Int64))
+        .with_columns(
+            window=((nw.col("day") - nw.col("origin")) // days).cast(nw.Int64), order_days=ordered.cast(nw.Int64)
+        )
         .group_by("customer_id", "window")
-        .agg(nw.col("amount").sum(), nw.col("orders").sum(), order_days=nw.len())
+        .agg(nw.col("amount").sum(), nw.col("orders").sum(), nw.col("order_days").sum())
     )
     table = grid.join(bought, on=["customer_id", "window"], how="left").select(
         "customer_id",
@@ -132,7 +136,7 @@ def membership_panel(
     Parameters
     ----------
     orders : any frame
-        customer_id, ordered_at, amount.
+        customer_id, ordered_at, amount (a negative one is a return: money, but no order).
     memberships : any frame
         customer_id, joined_at; one row a member, the first where there are more. May have no rows.
     customers : any frame
@@ -151,7 +155,7 @@ def membership_panel(
     frame of the same kind, one row a customer and period
         customer_id, period (Int64, from 0), joined (Float64: the period in which the customer joined,
         negative before the panel; missing for who had not joined by the panel's end), amount, orders
-        (Float64, per `per_days` days; orders counts rows of orders).
+        (Float64, per `per_days` days; orders counts rows of orders, returns left out).
 
     Raises
     ------
@@ -168,10 +172,10 @@ def membership_panel(
     number = (period_number(nw.col("ordered_at"), period) - origin).cast(nw.Int64)
     sums = (
         order_rows(orders)
-        .with_columns(period=number, amount=nw.col("amount").cast(nw.Float64))
+        .with_columns(period=number, amount=nw.col("amount").cast(nw.Float64), bought=PURCHASE.cast(nw.Int64))
         .filter(nw.col("period") >= 0, nw.col("period") < len(lengths))
         .group_by("customer_id", "period")
-        .agg(nw.col("amount").sum(), orders=nw.len())
+        .agg(nw.col("amount").sum(), orders=nw.col("bought").sum())
     )
     joined = (period_number(nw.col("joined_at"), period) - origin).cast(nw.Int64)
     membership = wrap(memberships, ("customer_id", "joined_at"), table="memberships")
@@ -240,13 +244,16 @@ def panel_start(tables: Tables, start: str | datetime.date | None = None) -> dat
 
 
 def _daily(orders: Any, last: datetime.date | None) -> Any:
-    """One row a customer and day with an order: day (number), amount, orders; up to the day `last`."""
+    """One row a customer and day with an order or return: day (number), amount, orders; up to the day `last`."""
     table = order_rows(orders).select(
-        "customer_id", day_number(nw.col("ordered_at")).alias("day"), nw.col("amount").cast(nw.Float64)
+        "customer_id",
+        day_number(nw.col("ordered_at")).alias("day"),
+        nw.col("amount").cast(nw.Float64),
+        orders=PURCHASE.cast(nw.Int64),
     )
     if last is not None:
         table = table.filter(nw.col("day") <= _number(last))
-    return table.group_by("customer_id", "day").agg(nw.col("amount").sum(), orders=nw.len())
+    return table.group_by("customer_id", "day").agg(nw.col("amount").sum(), nw.col("orders").sum())
 
 
 def _ids(customers: Any) -> Any:

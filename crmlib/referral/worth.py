@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
+from crmlib.columns import PURCHASE
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
 from crmlib.frames import as_date, day_number, to_pandas, wrap
 from crmlib.intervals import FEWEST, require_level
@@ -49,7 +50,8 @@ def early_value(
     Parameters
     ----------
     orders : any frame
-        customer_id, ordered_at, amount, and cost, unless there is a margin_rate.
+        customer_id, ordered_at, amount (a negative one is a return: its margin counts, but it is no order), and cost,
+        unless there is a margin_rate.
     customers : any frame of that kind
         customer_id, acquired_at. Those not followed for all the days are left out, so that all have had the same time.
     as_of : date or ISO string
@@ -93,10 +95,12 @@ def early_value(
     amount = nw.col("amount").cast(nw.Float64)
     margin = amount * margin_rate if margin_rate is not None else amount - nw.col("cost").cast(nw.Float64)
     bought = bought.filter(age >= 0, age <= days).with_columns(
-        margin=margin, late=(age > days - quiet_days).cast(nw.Int64)
+        margin=margin,
+        ordered=PURCHASE.cast(nw.Int64),
+        late=(PURCHASE & (age > days - quiet_days)).cast(nw.Int64),
     )
     sums = bought.group_by("customer_id").agg(
-        orders=nw.len(), margin=nw.col("margin").sum(), active=nw.col("late").max()
+        orders=nw.col("ordered").sum(), margin=nw.col("margin").sum(), active=nw.col("late").max()
     )
     table = (
         people.select("customer_id")

@@ -33,7 +33,8 @@ def card_progress(
     Parameters
     ----------
     orders : any frame
-        customer_id, ordered_at; rows without either are left out.
+        customer_id, ordered_at [amount: a negative one is a return and no purchase]; rows without customer or instant
+        are left out.
     memberships : any frame
         customer_id, joined_at; the first where a customer has several.
     threshold : int

@@ -38,7 +38,8 @@ def brand_purchases(
     Parameters
     ----------
     orders, order_lines, products : any frames
-        customer_id, order_id, ordered_at; order_id, product_id, amount; product_id, category and the column `brand`.
+        customer_id, order_id, ordered_at; order_id, product_id, amount (a line with a negative one is a return and no
+        purchase); product_id, category and the column `brand`.
     category : str
         The category.
     brand : str
@@ -67,7 +68,9 @@ def brand_purchases(
     goods = to_pandas(wrap(products, ("product_id", "category", brand), table="products").to_native())
     goods = goods[goods["category"] == category].dropna(subset=[brand])
     lines = to_pandas(wrap(order_lines, ("order_id", "product_id", "amount"), table="order_lines").to_native())
-    lines = lines.merge(goods.assign(brand=goods[brand].astype(str))[["product_id", "brand"]], on="product_id")
+    lines = lines[~(lines["amount"] < 0)].merge(
+        goods.assign(brand=goods[brand].astype(str))[["product_id", "brand"]], on="product_id"
+    )
     if lines.empty:
         raise DataError(f"nothing of category {category!r} was sold; name another category of products")
     sums = lines.groupby(["order_id", "brand"], as_index=False)["amount"].sum()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
-from crmlib.columns import order_rows
+from crmlib.columns import PURCHASE, order_rows
 from crmlib.errors import DataError
 from crmlib.frames import to_pandas, wrap
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def order_instants(orders: Any) -> pd.DataFrame:
-    """Array: customer_id and ordered_at (to the microsecond) of orders that have both.
+    """Array: customer_id and ordered_at (to the microsecond) of orders that have both; returns are none.
+
+    Where there is a column amount, rows with a negative one are returns and left out.
 
     Raises
     ------
@@ -24,7 +26,11 @@ def order_instants(orders: Any) -> pd.DataFrame:
         An instant that is text or has a time zone.
     """
     columns = ("customer_id", "ordered_at")
-    return to_pandas(order_rows(orders, columns).to_native()).astype({"ordered_at": "datetime64[us]"})
+    if "amount" in nw.from_native(orders).collect_schema().names():
+        kept = order_rows(orders, (*columns, "amount")).filter(PURCHASE).select(*columns)
+    else:
+        kept = order_rows(orders, columns)
+    return to_pandas(kept.to_native()).astype({"ordered_at": "datetime64[us]"})
 
 
 def first_joinings(memberships: Any, orders: pd.DataFrame) -> pd.DataFrame:

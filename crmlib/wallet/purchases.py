@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
-from crmlib.columns import order_rows
+from crmlib.columns import PURCHASE, order_rows
 from crmlib.errors import DataError, ParameterError
 from crmlib.frames import as_date, day_number, to_pandas, wrap
 
@@ -34,8 +34,8 @@ def brand_purchases(
     Parameters
     ----------
     order_lines, products : any frames of one kind
-        order_id, product_id, amount; product_id, category, and the brand's column. Lines of products without a
-        brand are left out.
+        order_id, product_id, amount (a negative one is a return: its money counts, but it is no purchase);
+        product_id, category, and the brand's column. Lines of products without a brand are left out.
     orders : any frame of that kind
         order_id, customer_id, ordered_at.
     category : str
@@ -48,8 +48,8 @@ def brand_purchases(
     Returns
     -------
     frame of the same kind, one row a customer and brand bought
-        customer_id, brand, purchases (Int64, orders with the brand, however many lines), amount (Float64).
-        Sorted on eager frames.
+        customer_id, brand, purchases (Int64, orders with the brand, however many lines), amount (Float64,
+        less what was returned). Who only returned the brand has no row. Sorted on eager frames.
 
     Raises
     ------
@@ -67,8 +67,13 @@ def brand_purchases(
             when = when.filter(day >= number if sign > 0 else day <= number)
     lines: Any = wrap(order_lines, ("order_id", "product_id", "amount"), table="order_lines")
     bought = lines.join(known, on="product_id", how="inner").join(when, on="order_id", how="inner")
-    each = bought.group_by("customer_id", "brand", "order_id").agg(amount=nw.col("amount").sum())
-    table = each.group_by("customer_id", "brand").agg(purchases=nw.len(), amount=nw.col("amount").sum())
+    each = (
+        bought.with_columns(bought=PURCHASE.cast(nw.Int64))
+        .group_by("customer_id", "brand", "order_id")
+        .agg(nw.col("bought").max(), amount=nw.col("amount").sum())
+    )
+    table = each.group_by("customer_id", "brand").agg(purchases=nw.col("bought").sum(), amount=nw.col("amount").sum())
+    table = table.filter(nw.col("purchases") > 0)
     table = table.with_columns(nw.col("purchases").cast(nw.Int64), nw.col("amount").cast(nw.Float64))
     return (table.sort("customer_id", "brand") if isinstance(table, nw.DataFrame) else table).to_native()
 
