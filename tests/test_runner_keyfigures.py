@@ -83,9 +83,23 @@ def test_statistics_truths_and_unstated_numbers_are_no_key_figures():
     assert key_figures(findings) == [KeyFigure("Captured by RFM", "72.3 %")]
 
 
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        ("regional_holdout_increment", "Regional hold-out increment"),
+        ("break_even_reward", "Break-even reward"),
+        ("top_20_percent_share", "Top 20 % share"),
+        ("holdouts", "Holdouts"),
+    ],
+)
+def test_labels_are_spelled_as_words_are(key, label):
+    (found,) = key_figures(Findings([Finding(key, 5, "customers", "They are 5 customers.")]))
+    assert found.label == label
+
+
 def test_there_are_four_at_most():
     findings = Findings(Finding(f"count_{place}", place, "shops", f"There are {place} shops.") for place in range(1, 9))
-    assert [item.value for item in key_figures(findings)] == ["1 shops", "2 shops", "3 shops", "4 shops"]
+    assert [item.value for item in key_figures(findings)] == ["1 shop", "2 shops", "3 shops", "4 shops"]
 
 
 def test_a_number_keeps_its_sign_and_unit_on_one_line():

@@ -24,6 +24,8 @@ _STATISTICS = {"", "p", "p-value", "correlation", "nats", "standard errors"} | {
 }
 #: Keys of findings that judge the method against a known truth, not the firm.
 _TRUTH = ("simulated_", "true_")
+#: Words that a key cannot write as they are spelled.
+_SPELLED = {"holdout": "hold-out", "break even": "break-even", r"(\d+) percent": r"\1 %"}
 _NUMBER = re.compile(
     rf"(?P<before>[-+{MINUS}]?)(?P<currency>\b[A-Z]{{3}} )?(?P<sign>[-+{MINUS}]?)"
     r"(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
@@ -58,6 +60,8 @@ def _label(finding: Finding) -> str:
     """The key in words; a name such as RFM is written as the sentence writes it."""
     written = {word.lower(): word for word in re.findall(r"(?<=[\w,] )[A-Za-z]+", finding.sentence)}
     words = " ".join(written.get(word, word) for word in finding.key.split("_"))
+    for joined, spelled in _SPELLED.items():
+        words = re.sub(rf"\b{joined}\b", spelled, words, flags=re.IGNORECASE)
     return words[0].upper() + words[1:]
 
 
@@ -88,7 +92,8 @@ def _told(finding: Finding, value: float) -> str:
         sign = MINUS  # the sentence may say it in words: "14.3 % too few"
     after = " points" if "point" in (number["after"] or "") else number["after"] or ""
     currency = number["currency"] if CURRENCY.fullmatch(finding.unit) else ""
-    unit = "" if currency or finding.unit == "share" else f" {finding.unit}"
+    counted = finding.unit.removesuffix("s") if number["digits"] == "1" else finding.unit
+    unit = "" if currency or finding.unit == "share" else f" {counted}"
     return f"{sign}{currency}{number['digits']}{after}{unit}"
 
 
