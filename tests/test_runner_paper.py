@@ -60,6 +60,7 @@ def test_a_pdf_has_numbered_pages_contents_and_the_same_bytes(pango):
     assert title == "Do they stay?"
     assert [section[0] for section in sections][:4] == [f"Section {number}" for number in range(4)]
     listed = re.search(r"Section 3[ .]*(\d+)", written[0])
+    assert written[0].index("Do they stay?") < written[0].index("It goes up.") < written[0].index("Contents")
     place = next(number for number, line in enumerate(written, 1) if re.search(r"Section 3 A par", line))
     assert int(listed[1]) == place
 
@@ -92,6 +93,22 @@ def test_tables_stay_on_the_paper_and_repeat_their_heads(pango, columns):
     assert sum(map(len, cells)) >= 81 * columns
     assert all(box.position_x + box.width <= edge - 10 for boxes_of_page in cells for box in boxes_of_page)
     assert all(any(box.element_tag == "th" for box in of_page) for of_page in cells if of_page)
+
+
+def test_a_table_that_fits_a_page_is_not_cut(pango):
+    from weasyprint import HTML
+
+    prose = "A paragraph of some words that fills the page. " * 9
+    for lines in range(8, 16):  # wherever on the page the table comes to stand
+        text = table(4, rows=12).replace("<article>", f"<article>{f'<p>{prose}</p>' * lines}")
+        laid = HTML(string=paper.for_paper(text)).render()
+        cells = [any(box.element_tag == "td" for box in boxes(sheet._page_box)) for sheet in laid.pages]
+        assert sum(cells) == 1
+
+
+@pytest.mark.parametrize(("columns", "size"), [(3, "scroll"), (5, "scroll wide"), (7, "scroll wider")])
+def test_long_lines_are_set_smaller_however_few_their_columns(columns, size):
+    assert f'<div class="{size}"' in table(columns)  # 22 letters a column: 66, 110, 154
 
 
 def boxes(box):

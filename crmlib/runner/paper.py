@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 
 from crmlib.errors import ParameterError
 from crmlib.runner.rendering import TEMPLATE, TEMPLATES
 
 _EPOCH = "315532800"  # 1980-01-01, for the tables of embedded fonts
+_CONTENTS = re.compile(r'<nav class="contents".*?</nav>\n', re.DOTALL)
 
 
 def require() -> None:
@@ -60,6 +62,11 @@ def pdf(html: str) -> bytes:
 
 
 def for_paper(html: str) -> str:
-    """The page with the style sheet for paper after its own, which it overrides."""
+    """The page with the style sheet for paper after its own, which it overrides, and its contents below the findings.
+
+    Beside the page on a screen, the contents would stand above the title on paper.
+    """
     style = (TEMPLATES / TEMPLATE / "pdf.css").read_text(encoding="utf-8")
+    if contents := _CONTENTS.search(html):
+        html = html.replace(contents[0], "", 1).replace("</section>\n", f"</section>\n{contents[0]}", 1)
     return html.replace("</head>", f"<style>\n{style}</style>\n</head>", 1)

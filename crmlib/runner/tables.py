@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 import zipfile
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ _FORMULA = tuple("=+-@\t\r\n|%＝＋－＠−")
 _NUMBER = re.compile(r"[-+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][-+]?\d+)?( ?%)?")
 _PLAIN = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][-+]?\d{1,3})?")
 _WIDE, _WIDER = 10, 18  # columns
+_LONG, _LONGER = 100, 145  # letters of a line: what 17.8 cm of paper hold of 8 and of 6 pt, with room between columns
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -55,13 +57,13 @@ class PublishedTables:
         if not cleaned:
             return ""
         self.withheld += total
-        widest = 0
+        widest = longest = 0
         for table in bs4.BeautifulSoup(cleaned, "html.parser").find_all("table"):
             if table.find_parent("table") is None:
                 cells = grid(table)
                 self.tables.append((cells.caption, cells.texts))
-                widest = max(widest, len(cells.names))
-        cleaned = _on_paper(cleaned, widest)
+                widest, longest = max(widest, len(cells.names)), max(longest, _letters(cells.texts))
+        cleaned = _on_paper(cleaned, widest, longest)
         said = total.sentence(self.fewest)
         return cleaned + (f'<p class="withheld">{escape(said)}</p>' if said else "")
 
@@ -75,9 +77,15 @@ class PublishedTables:
         (folder / "tables.xlsx").write_bytes(workbook(self.tables))
 
 
-def _on_paper(cleaned: str, columns: int) -> str:
+def _letters(rows: list[list[str]]) -> int:
+    """Letters of the table's line: of each column its longest text and one to part it from the next."""
+    return sum(max(map(len, column)) + 1 for column in itertools.zip_longest(*rows, fillvalue=""))
+
+
+def _on_paper(cleaned: str, columns: int, letters: int) -> str:
     """The output, marked as wide where print needs smaller type."""
-    size = " wider" if columns > _WIDER else " wide" if columns > _WIDE else ""
+    size = " wide" if columns > _WIDE or letters > _LONG else ""
+    size = " wider" if columns > _WIDER or letters > _LONGER else size
     return cleaned.replace('class="scroll', f'class="scroll{size}', 1)
 
 
