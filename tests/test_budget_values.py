@@ -46,6 +46,10 @@ def values(customers=None, orders=None, seed=1, **options):
     return budget.channel_values(people, bought, rng=np.random.default_rng(seed), **options)
 
 
+def compared(found, **options):
+    return budget.margin_comparison(found, rng=np.random.default_rng(1), **({"draws": 400} | options))
+
+
 def crowd(channel, margins, number=40, first=0):
     """Customers won on January 1 who all leave these margins at ages 0, 1, … (None: no order)."""
     people = pd.DataFrame({"customer_id": np.arange(first, first + number), "channel": channel})
@@ -212,13 +216,13 @@ def test_margins_are_compared_with_those_of_all_others():
     crowds = [crowd(name, [1], 200, first=1_000 * number) for number, name in enumerate("abc")]
     for (_, orders), mean in zip(crowds, (5, 5, 7), strict=True):
         orders["margin"] = rng.normal(mean, 2, 200)
-    table = budget.margin_comparison(values(*joined(*crowds), as_of="2026-01-30"), ages=1).set_index("channel")
+    table = compared(values(*joined(*crowds), as_of="2026-01-30"), ages=1).set_index("channel")
     a, b, c = (orders["margin"].to_numpy() for _, orders in crowds)
     assert table.loc["c", "difference"] == pytest.approx(c.mean() - np.concatenate([a, b]).mean())
     welch = stats.ttest_ind(c, np.concatenate([a, b]), equal_var=False).confidence_interval()
     assert table.loc["c", ["low", "high"]].tolist() == pytest.approx([welch.low, welch.high], abs=0.1)
     assert table["distinct"].tolist() == [True, True, True]
-    few = budget.margin_comparison(values(*joined(crowds[0], crowd("d", [9], 20, first=9_000)), as_of="2026-01-30"))
+    few = compared(values(*joined(crowds[0], crowd("d", [9], 20, first=9_000)), as_of="2026-01-30"))
     assert few[["difference", "p_holm"]].isna().all(axis=None)
     assert not few["distinct"].any()
 
@@ -232,8 +236,34 @@ def test_alike_channels_are_seldom_told_apart():
         people["channel"] = rng.choice(list("abcd"), 400)
         orders["margin"] = rng.gamma(1.0, 5.0, 400)
         found = values(people, orders, as_of="2026-01-30", replicates=100, seed=seed)
-        alarms += budget.margin_comparison(found)["distinct"].any()
+        alarms += compared(found)["distinct"].any()
     assert alarms <= 12  # P(more than 12 | 5 %) is below 0.001
+
+
+def test_chance_of_a_difference_by_all_deals():
+    """One of 60 customers brings 40 and has a channel with 29 others; of all deals, half bring that one there.
+
+    The difference is the same in size in every deal, its sign apart, so that the share of as large ones is 1.
+    """
+    people, orders = crowd("a", [1], 60)
+    people["channel"] = ["a"] * 30 + ["b"] * 30
+    orders["margin"] = [40.0] + [0.0] * 59
+    table = compared(values(people, orders, as_of="2026-01-30"))
+    assert table["difference"].tolist() == pytest.approx([40 / 30, -40 / 30])
+    assert table["p_value"].tolist() == [1, 1]
+    with pytest.raises(ParameterError, match="draws is 99; give at least 100"):
+        compared(values(people, orders, as_of="2026-01-30"), draws=99)
+
+
+def test_skewed_margins_of_alike_channels_are_seldom_told_apart():
+    """Lognormal margins (σ = 2) of 400, 60 and 40 customers, of whom samples mostly miss those who bring most."""
+    alarms = 0
+    for seed in range(60):
+        people, orders = crowd("a", [1], 500)
+        people["channel"] = ["a"] * 400 + ["b"] * 60 + ["c"] * 40
+        orders["margin"] = np.random.default_rng(seed).lognormal(0, 2, 500)
+        alarms += compared(values(people, orders, replicates=50, as_of="2026-01-30"))["distinct"].any()
+    assert alarms <= 8  # P(more than 8 of 60 | 5 %) is below 0.005
 
 
 def test_one_customer_many_or_none():
@@ -260,7 +290,7 @@ def test_a_customer_of_several_channels_counts_in_each_but_cannot_be_compared():
     assert found.margin.tolist() == [[5], [5]]
     for compare in (
         lambda: budget.retention_comparison(found, age=0),
-        lambda: budget.margin_comparison(found),
+        lambda: compared(found),
     ):
         with pytest.raises(DataError, match="several channels"):
             compare()
@@ -296,9 +326,9 @@ def test_options_of_comparisons_are_checked():
     with pytest.raises(ParameterError, match="age 2 was not seen; the last one that anybody completed is 1"):
         budget.retention_comparison(found, age=2)
     with pytest.raises(DataError, match="no age was completed"):
-        budget.margin_comparison(values(*crowd("a", [5]), as_of="2026-01-10"))
+        compared(values(*crowd("a", [5]), as_of="2026-01-10"))
     with pytest.raises(DataError, match="no age was completed"):
-        budget.margin_comparison(values(*crowd("a", [5], 20), as_of="2026-03-01"))
+        compared(values(*crowd("a", [5], 20), as_of="2026-03-01"))
     with pytest.raises(ParameterError, match="discount_rate is -1"):
         found.margins(discount_rate=-1)
     with pytest.raises(ParameterError, match="level is 95"):

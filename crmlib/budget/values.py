@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crmlib.budget.ages import Day, customer_ages
+from crmlib.budget.ages import Ages, Day, customer_ages
 from crmlib.budget.resampling import ratio, resampled, skews, unskewed
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, require_level
@@ -58,6 +58,8 @@ class ChannelValues:
         Customers left out because the day of their acquisition is unknown.
     shared : bool
         Whether a customer stands under several channels.
+    ages : Ages
+        What each customer was seen to do, from which all this comes.
     """
 
     channels: tuple[str, ...]
@@ -72,6 +74,7 @@ class ChannelValues:
     skew: np.ndarray
     undated: int
     shared: bool
+    ages: Ages
 
     @property
     def window(self) -> np.ndarray:
@@ -255,4 +258,5 @@ def channel_values(
         skew=skew,
         undated=ages.undated,
         shared=ages.shared,
+        ages=ages,
     )
