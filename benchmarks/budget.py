@@ -109,7 +109,7 @@ def measured(task: Callable[[int], pd.DataFrame], *, seeds: int, jobs: int, what
 
 
 def results() -> list[Any]:
-    """For `make bench`, in about five minutes: ends it when intervals do not cover as promised."""
+    """For `make bench`, five minutes or, on a busy machine, ten: ends it when intervals do not cover as promised."""
     known, customers = truth(), 5_000
     task = functools.partial(channels, known=known, customers=customers)
     found = measured(task, seeds=1_000, jobs=1, what="by channel")
