@@ -712,7 +712,7 @@ def test_conclusions_without_an_interval_say_so():
     options = {"source": "x", "currency": "USD", "days": 90, "first_days": 60, "level": 0.95}
     assert "too few for an interval" in conclusions.answer(row, worth, **options).sentence
     assert "too few for an interval" in conclusions.staying(worth, days=90, quiet_days=30, level=0.95).sentence
-    assert "0.0 % less" in conclusions.youth(row, days=90).sentence
+    assert "0.000, as the estimate does" in conclusions.youth(row, days=90).sentence
 
 
 def test_the_reward_pays_only_where_its_interval_says_so():
@@ -733,3 +733,15 @@ def test_the_reward_pays_only_where_its_interval_says_so():
     assert said[1].startswith("If 60 % of those brought would come anyway, a reward pays up to USD 12.00")
     assert "costs more than it brings" in said[1]
     assert "cannot be told whether" in said[2]
+
+
+def test_a_single_cycle_has_a_time_and_no_interval():
+    """One of three customers brings another after 20 days: mean and median are 20, from one cycle no interval."""
+    won = [instant("2025-01-01")] * 3 + [instant("2025-01-21")]
+    customers = pd.DataFrame({"customer_id": [1, 2, 3, 4], "acquired_at": pd.to_datetime(won)})
+    sent = {"referral_id": [1], "referrer_id": [1], "customer_id": [4], "invited_at": won[3:], "joined_at": won[3:]}
+    base = referral.referral_base(pd.DataFrame(sent), customers, as_of="2025-12-31")
+    table = referral.cycle_time(base, days=90)
+    assert table["days"].tolist() == pytest.approx([20, 20])
+    assert table[["low", "high"]].isna().all(axis=None)
+    assert conclusions.cycle(table, level=0.95).sentence.endswith("the mean is 20.0.")  # none is late

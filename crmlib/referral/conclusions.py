@@ -60,7 +60,7 @@ def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
     ends = between(low, top, lambda x: f"{x:.2f}", level)
     open_end = "" if top is not None or np.isnan(high) else ", though more than one each cannot be ruled out"
     sentence = (
-        f"Over all generations one customer won by other means becomes {value:.2f}{ends}{open_end}: referral "
+        f"At this R one customer won by other means becomes over all generations {value:.2f}{ends}{open_end}: referral "
         "multiplies what other marketing brings, and dies out without it."
     )
     if top is None or np.isnan(low):
@@ -72,11 +72,13 @@ def youth(reproduction: pd.Series, *, days: int) -> Finding:
     """What counting the young as if they were done costs."""
     crude, value = float(reproduction["crude"]), float(reproduction["reproduction"])
     gap = crude / value - 1 if value else 0.0
+    off = f"{percent(abs(gap))} {'less' if gap < 0 else 'more'} than is so"
+    if abs(gap) < 0.0005:
+        off = "as the estimate does"
     young = 1 - reproduction["complete"] / reproduction["customers"]
     sentence = (
-        f"Customers brought over all customers would say {crude:.3f}, {percent(abs(gap))} "
-        f"{'less' if gap <= 0 else 'more'} than is so: {percent(young)} of the customers have not had their "
-        f"{days} days."
+        f"Customers brought over all customers would say {crude:.3f}, {off}: {percent(young)} of the customers have "
+        f"not had their {days} days."
     )
     return Finding("crude_reproduction", crude, "per customer", sentence)
 
@@ -97,11 +99,12 @@ def growth(reproduction: pd.Series, cycles: pd.DataFrame, *, level: float) -> li
 def cycle(table: pd.DataFrame, *, level: float) -> Finding:
     """How long a cycle takes, and what those seen would say."""
     mean, median = table.iloc[0], table.iloc[1]
+    shorter = round(mean["days"] - mean["seen"], 1) > 0
+    late = ", as long ones have not all had the time to end" if shorter else ""
     ends = between(mean["low"], mean["high"], lambda x: f"{x:.1f}", level)
     sentence = (
         f"From winning a customer to winning one whom they bring takes {mean['days']:.1f} days on average{ends}, half "
-        f"of them at most {median['days']:.0f}; of the cycles seen so far the mean is {mean['seen']:.1f}, as long ones "
-        "have not all had the time to end."
+        f"of them at most {median['days']:.0f}; of the cycles seen so far the mean is {mean['seen']:.1f}{late}."
     )
     return _finding("mean_cycle_days", mean["days"], "days", sentence, mean["low"], mean["high"], level)
 
@@ -118,6 +121,7 @@ def few(table: pd.DataFrame, *, level: float) -> Finding:
         same="which cannot be told apart from what luck makes",
     )
     side = "too few for an interval, luck alone makes some of it" if np.isnan(row["low"]) else side
+    side = "as no more have brought anyone; so it would be by luck" if active["value"] <= row["part"] else side
     sentence = (
         f"{percent(active['value'])} of the customers have brought anyone; the {percent(row['part'], 0)} who brought "
         f"most brought {percent(row['value'])} of all{ends}, {side} ({percent(row['chance'])})."
@@ -145,7 +149,10 @@ def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
 def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) -> Finding:
     """Whether referred customers stay longer."""
     row = worth[worth["method"] == "matched"].iloc[0]
-    row = worth.iloc[0] if np.isnan(row["difference"]) else row
+    when = f"In days {days - quiet_days + 1} to {days}" if quiet_days > 1 else f"On day {days}"
+    alike = "others alike"
+    if np.isnan(row["difference"]):
+        row, alike = worth.iloc[0], "others as they are"
     key = "active_difference"
     ends = between(row["low"], row["high"], lambda x: f"{100 * x:+.1f}", level)
     side = verdict(
@@ -153,8 +160,8 @@ def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) ->
     )
     side = "too few for an interval" if np.isnan(row["low"]) else side
     sentence = (
-        f"In days {days - quiet_days + 1} to {days}, {percent(row['mean'])} of the referred ordered, "
-        f"{100 * row['difference']:+.1f} points against others alike{ends}: {side}."
+        f"{when}, {percent(row['mean'])} of the referred ordered, "
+        f"{100 * row['difference']:+.1f} points against {alike}{ends}: {side}."
     )
     return _finding(key, row["difference"], "share", sentence, row["low"], row["high"], level)
 
@@ -223,7 +230,7 @@ def truth(held: pd.DataFrame, known: pd.Series, *, currency: str) -> Finding:
         f"On the simulated firm R is {number['truth']:.3f}, which the interval {'holds' if inside else 'misses'}; "
         f"being referred causes {money(known['caused'], currency)} of the {money(known['difference'], currency)} by "
         f"which the referred are expected to be worth more ({percent(share, 0)}), while matching says "
-        f"{money(margin['estimate'], currency)}: the rest is whom customers know."
+        f"{money(margin['estimate'], currency)}: no comparison of records takes out whom customers know."
     )
     return Finding("caused_margin_difference", known["caused"], currency, sentence)
 
@@ -262,6 +269,8 @@ def _recorded(row: pd.Series, naive: pd.Series) -> str:
     if abs(naive["difference"]) < 1e-12:
         return "there is no difference to explain"
     explained = 1 - row["difference"] / naive["difference"]
+    if explained >= 1:
+        return "what the firm records explains all of it"
     if explained > 0.1:
         return f"what the firm records explains {percent(explained, 0)} of it"
     return "what the firm records explains hardly any of it"

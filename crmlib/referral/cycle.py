@@ -128,7 +128,7 @@ def _median_interval(counts: Counts, reach: float) -> tuple[float, float]:
             middle = (low + high) // 2
             low, high = (middle, high) if score(middle) < bar else (low, middle)
         before, after = (score(age) if age >= 0 else -np.inf for age in (low, high))
-        part = (bar - before) / (after - before) if np.isfinite(after - before) else 1.0
+        part = (bar - before) / (after - before) if np.isfinite(after - before) and after > before else 1.0
         return max(float(low + 0.5 + part), 0.0)
 
     return crossing(-reach), crossing(reach)
