@@ -413,6 +413,20 @@ def small_source(days):
     return {"orders": orders, "order_lines": lines, "products": products, "customers": customers}
 
 
+def test_a_brand_that_is_new_in_the_second_period_takes_nobody_back():
+    """Household 1 buys P again and a new brand besides: of three pairs of buyer and brand one comes back, as before."""
+    tables = small_source(30)
+    for name, row in (
+        ("orders", {"order_id": 5, "customer_id": 1, "ordered_at": pd.Timestamp("2026-01-31")}),
+        ("order_lines", {"order_id": 5, "product_id": 3, "amount": 1.0}),
+        ("products", {"product_id": 3, "category": "tea", "brand": 30}),
+    ):
+        tables[name] = pd.concat([tables[name], pd.DataFrame([row])], ignore_index=True)
+    options = {"days": 30, "end": "2026-01-31", "replicates": 20, "rng": np.random.default_rng(1)}
+    again = wallet.next_period(tables, category="tea", **options).set_index("brand")["repeat_share"]
+    assert again.to_dict() == {"20": 0.0, "10": 1.0, "all brands": 1 / 3}
+
+
 def test_windows_by_hand():
     tables = small_source(30)
     matrix = wallet.category_matrix(tables, category="tea", end="2026-01-31")
@@ -452,7 +466,12 @@ def test_sentences_take_their_words_from_the_verdicts():
     assert "too few" in told.sentence
     assert "the fewer buyers, the fewer" in wallet.conclusions.jeopardy(seen, size, source="x", key="a").sentence
     turned = seen.assign(purchases_per_buyer=[2.0, 3.0])
-    assert "no clear order" in wallet.conclusions.jeopardy(turned, size, source="x", key="a").sentence
+    assert "the fewer buyers, the more" in wallet.conclusions.jeopardy(turned, size, source="x", key="a").sentence
+    third = pd.DataFrame({"brand": [wallet.OTHER], "penetration": [0.01], "purchases_per_buyer": [9.0]})
+    beside = pd.concat([seen, third], ignore_index=True)
+    assert wallet.OTHER not in wallet.conclusions.jeopardy(beside, size, source="x", key="a").sentence
+    alike = seen.assign(purchases_per_buyer=2.0)
+    assert "no clear order" in wallet.conclusions.jeopardy(alike, size, source="x", key="a").sentence
     assert " 0 of 2 brands" in wallet.conclusions.departures(size, source="x", key="a").sentence
     more = size.assign(verdict=["more than its size", "as its size"])
     assert "(more: P)" in wallet.conclusions.departures(more, source="x", key="a").sentence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmlib.findings import Finding, between, count, percent, verdict
+from crmlib.wallet.purchases import OTHER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,17 +80,20 @@ def jeopardy(observed: pd.DataFrame, compared: pd.DataFrame, *, source: str, key
     Parameters
     ----------
     observed : pandas.DataFrame
-        `wallet.brand_measures` of the named brands.
+        `wallet.brand_measures`; the brands that were put together are no brand and left out.
     compared : pandas.DataFrame
         `wallet.against_size` of purchases_per_buyer, of the same brands.
     source : str
     key : str
         Of the finding.
     """
+    observed, compared = (table[table["brand"] != OTHER] for table in (observed, compared))
     order = observed.sort_values("penetration")
     small, large = order.iloc[0], order.iloc[-1]
     rank = float(order["penetration"].rank().corr(order["purchases_per_buyer"].rank())) if len(order) > 1 else 0.0
-    side = "the fewer buyers, the fewer purchases of each" if rank >= 0.5 else "no clear order of buyers and purchases"
+    side = "no clear order of buyers and purchases"
+    if abs(rank) >= 0.5:
+        side = f"the fewer buyers, the {'fewer' if rank > 0 else 'more'} purchases of each"
     as_size = int((compared["verdict"] == "as its size").sum())
     told = f"{percent(small['penetration'])} of households, {small['purchases_per_buyer']:.2f} times each"
     more = f"{percent(large['penetration'])}, {large['purchases_per_buyer']:.2f} times"
@@ -123,7 +127,7 @@ def repeat(table: pd.DataFrame, *, days: int, level: float = 0.95) -> Finding:
         high,
         above="more came back than in a market that stands still",
         below="fewer came back than in a market that stands still",
-        same="which cannot be told apart from a market that stands still",
+        same="this cannot be told apart from a market that stands still",
     )
     sentence = (
         f"Of the brands' buyers in {count(days)} days {percent(row['repeat_share'])}"

@@ -127,6 +127,7 @@ def next_period(
                 f"nobody bought {category} from {start} to {until}; take periods under {days} days, or a later end"
             ) from error
         names = names or list(periods[0].columns)
+    periods[1] = periods[1].reindex(columns=names, fill_value=0)  # what is new there nobody can have bought before
     market = models.Dirichlet(periods[0]).fit().market
     table = repeat_shares(*periods, level=level)
     table["expected"] = market.brand_measures()["repeat_share"].to_numpy()
