@@ -15,7 +15,7 @@ from crmlib.frames import to_pandas
     "18.1",
     question="What share of the orders on the cards was made with a card more than half full?",
     unit="share",
-    praise="near a half, whoever hurries: a card that was filled passed every number once.",
+    praise="this says little of haste: a card that was filled passed every number once, whoever hurries.",
 )
 def late_orders(progress: Any, threshold: int) -> float:
     """Orders made with more than half of the card filled over all."""

@@ -36,7 +36,7 @@ def answer(pressure: PointsPressure, left: Defection, *, programme: str) -> Find
         same=f"no pressure of points can be told, {row['value']:.2f} times the pace of an empty card",
     )
     ends = between(row["low"], row["high"], lambda x: f"{x:.2f}", pressure.level)
-    months = f"{gone['months']:.0f} months"
+    months = _months(gone["months"])
     stays = _stays(left, f"members lapse less within {months}", f"members lapse more within {months}")
     sentence = f"At {programme} {moves}{ends}, and {stays}."
     return Finding("pressure_acceleration", row["value"], "", sentence, row["low"], row["high"], pressure.level)
@@ -47,8 +47,8 @@ def control(own: PointsPressure, constant: PointsPressure) -> Finding:
     row, naive = own.acceleration, constant.acceleration
     pooled = constant.by_purchases["pooled"].iloc[-1]
     sentence = (
-        f"Pooled over members the last purchase of a card comes {pooled:.2f} times as fast as the first, because heavy "
-        f"buyers fill more cards; with a rate of each member's own that never changes {naive['value']:.2f} times; with "
+        f"Pooled over members the last purchase of a card comes {pooled:.2f} times as fast as the first, whoever fills "
+        f"cards and when; with a rate of each member's own that never changes {naive['value']:.2f} times; with "
         f"each month held against itself {row['value']:.2f} times."
     )
     return Finding("pooled_acceleration", pooled, "", sentence)
@@ -70,8 +70,10 @@ def card(paid: pd.DataFrame, *, threshold: int, currency: str, level: float) -> 
         below="pressure alone does not pay for the rewards: what else the programme brings has to",
         same="whether pressure alone pays for the rewards cannot be told",
     )
+    caused = rows["caused"]["value"]
+    pressure = f"Pressure causes {percent(caused)}" if caused >= 0 else f"Haste is missing: it costs {percent(-caused)}"
     sentence = (
-        f"Pressure causes {percent(max(rows['caused']['value'], 0))} of the purchases on the card, worth "
+        f"{pressure} of the purchases on the card, worth "
         f"{told(gain)} a purchase against {money(rows['cost']['value'], currency)} for its part of the "
         f"reward, net {told(net)}{between(low, high, told, level)}: {pays}; it would for "
         f"rewards that cost up to {told(max(threshold * gain, 0.0))}."
@@ -87,7 +89,7 @@ def pull(table: pd.DataFrame, *, category: str, source: str, level: float) -> Fi
         row["high"],
         above="the last purchase pulls the next one after it",
         below="customers turn away from what they bought last",
-        same="nothing beyond habit holds them",
+        same="no pull beyond habit can be told",
     )
     points = between(row["low"], row["high"], lambda x: f"{100 * x:+.1f} points", level)
     sentence = (
@@ -105,10 +107,11 @@ def lapses(left: Defection, naive: pd.DataFrame, *, programme: str) -> Finding:
     row, seen = left.overall, naive.set_index("group")["share"]
     value = f"{100 * row['difference']:+.1f} points"
     ends = between(row["low"], row["high"], lambda x: f"{100 * x:+.1f}", left.level)
-    kept = _stays(left, "the programme keeps customers", "the programme loses customers")
+    unseen = "unless members had reasons that the orders do not show"
+    kept = _stays(left, f"the programme keeps customers, {unseen}", f"the programme loses customers, {unseen}")
     sentence = (
         f"At {programme} {percent(seen['members'])} of members have lapsed to date and {percent(seen['others'])} of "
-        f"the others, but members had to stay to join: within {row['months']:.0f} months of joining "
+        f"the others, but members had to stay to join: within {_months(row['months'])} of joining "
         f"{percent(row['members'])} lapse, of others made alike (worth {count(left.controls)}) "
         f"{percent(row['alike'])}, {value}{ends}: {kept}."
     )
@@ -139,6 +142,10 @@ def truth(varied: pd.DataFrame) -> Finding:
         f"{100 * last['difference']:+.1f} against {100 * last['truth']:+.1f}: only an experiment takes that out."
     )
     return Finding("lapsing_error_with_hidden_reasons", last["difference"] - last["truth"], "share", sentence)
+
+
+def _months(number: float) -> str:
+    return f"{number:.0f} month{'' if number == 1 else 's'}"
 
 
 def _stays(left: Defection, less: str, more: str) -> str:
