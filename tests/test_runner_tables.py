@@ -184,6 +184,14 @@ def test_a_workbook_holds_numbers_as_numbers_and_the_same_bytes():
         assert b"202" not in archive.read("docProps/core.xml")
 
 
+def test_whole_numbers_lose_their_point_and_missing_ones_are_a_dash():
+    frame = pd.DataFrame({"customers": [330.0, None], "share": [0.5, 1.0], "word": ["v", "1.0"]})
+    tables = PublishedTables()
+    cells = bs4.BeautifulSoup(tables.html(frame.to_html(), 1), "html.parser").find_all("td")
+    assert [cell.get_text() for cell in cells] == ["330", "0.5", "v", "–", "1.0", "1.0"]
+    assert tables.tables[0][1][2] == ["1", "NaN", "1.0", "1.0"]  # the files keep what was computed
+
+
 def test_spans_are_filled_in():
     html = (
         "<table><thead><tr><th rowspan=2>a</th><th colspan=2>b</th></tr><tr><th>c</th><th>d</th></tr></thead>"

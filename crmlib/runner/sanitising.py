@@ -49,6 +49,7 @@ _AT_RULE = re.compile(r"@[^{};]*(;|\{([^{}]*\{[^{}]*\})*[^{}]*\})")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SELECTOR = re.compile(r"#[A-Za-z][\w-]*([ .:>][\w.:()>+ -]*)?(\s*,\s*#[A-Za-z][\w-]*([ .:>][\w.:()>+ -]*)?)*")
 _RANDOM_ID = re.compile(r"""\bid=["']?(T_[0-9a-f]{5,}|[a-z]{10})\b""")
+_WHOLE = re.compile(r"[-−]?[\d,]+\.0")
 _NUMBER = re.compile(
     r"[-−+]?([A-Z]{3} |[$€£¥] ?)?[-−+]?[\d,  ]*\.?\d+([eE][-+]?\d+)?( ?%)?|[-−+]?inf|nan|NaN|—|–|-|<NA>|None|"
 )
@@ -142,7 +143,17 @@ def _aligned(html: str) -> str:
                 heads = [row[column] for row in rows if len(row) == width and row not in body]
                 for cell in [*cells, *heads]:
                     _mark(cell)
+                if "dataframe" in (table.get("class") or []):
+                    _whole(cells)
     return str(tree)
+
+
+def _whole(cells: list[Any]) -> None:
+    """Counts that pandas made floats, for one of the column is missing, lose their ".0"."""
+    texts = [cell.get_text(strip=True) for cell in cells]
+    if all(_WHOLE.fullmatch(text) or text in ("", "NaN") for text in texts):
+        for cell, text in zip(cells, texts, strict=True):
+            cell.string = text.removesuffix(".0")
 
 
 def _one_head(table: Any) -> None:

@@ -23,8 +23,9 @@ from crmlib.runner.suppression import Withheld, suppressed
 _FORMULA = tuple("=+-@\t\r\n|%＝＋－＠−")
 _NUMBER = re.compile(r"[-+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][-+]?\d+)?( ?%)?")
 _PLAIN = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][-+]?\d{1,3})?")
+_MISSING = re.compile(r"(<td[^<>]*>)Na[NT](</td>)")  # a dash on the page; the files keep pandas' word
 _WIDE, _WIDER = 10, 18  # columns
-_LONG, _LONGER = 100, 145  # letters of a line: what 17.8 cm of paper hold of 8 and of 6 pt, with room between columns
+_LONG, _LONGER = 115, 155  # letters of a line: what 17.8 cm of paper hold of 8 and of 6 pt, with room between columns
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -63,7 +64,7 @@ class PublishedTables:
                 cells = grid(table)
                 self.tables.append((cells.caption, cells.texts))
                 widest, longest = max(widest, len(cells.names)), max(longest, _letters(cells.texts))
-        cleaned = _on_paper(cleaned, widest, longest)
+        cleaned = _MISSING.sub(r"\1–\2", _on_paper(cleaned, widest, longest))
         said = total.sentence(self.fewest)
         return cleaned + (f'<p class="withheld">{escape(said)}</p>' if said else "")
 
