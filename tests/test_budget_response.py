@@ -228,6 +228,8 @@ def test_weeks_of_spend_and_customers_by_hand_on_every_engine(frame):
         spend_weeks(frame(spend | {"week": [*monday[:4], datetime.datetime(2026, 1, 27)]}), customers)
     with pytest.raises(DataError, match="a week, channel or amount is missing"):
         spend_weeks(frame(spend | {"spend": [None, 1.0, 1, 1, 1]}), customers)
+    with pytest.raises(DataError, match="column spend holds no numbers; give money"):
+        spend_costs(frame(spend | {"spend": ["1", "2", "x", "1", "1"]}), customers)
     with pytest.raises(DataError, match="a channel is called 'customers', as a column of the weeks is"):
         spend_weeks(frame(spend | {"channel": ["customers"] * 5}), customers)
     with pytest.raises(DataError, match="weeks need both"):

@@ -251,8 +251,9 @@ def test_chance_of_a_difference_by_all_deals():
     table = compared(values(people, orders, as_of="2026-01-30"))
     assert table["difference"].tolist() == pytest.approx([40 / 30, -40 / 30])
     assert table["p_value"].tolist() == [1, 1]
-    with pytest.raises(ParameterError, match="draws is 99; give at least 100"):
-        compared(values(people, orders, as_of="2026-01-30"), draws=99)
+    for draws in (99, 200.5):
+        with pytest.raises(ParameterError, match=f"draws is {draws}; give at least 100"):
+            compared(values(people, orders, as_of="2026-01-30"), draws=draws)
 
 
 def test_skewed_margins_of_alike_channels_are_seldom_told_apart():

@@ -89,8 +89,8 @@ def margin_comparison(
     import pandas as pd
 
     require_level(level)
-    if draws < 100:
-        raise ParameterError(f"draws is {draws}; give at least 100, better 2,000")
+    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 100:
+        raise ParameterError(f"draws is {draws!r}; give at least 100, better 2,000")
     size = values.horizon if ages is None else ages
     _require_age(values, size - 1)
     rows, chance = [], _chances(values, size, draws, rng)

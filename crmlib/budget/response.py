@@ -185,8 +185,8 @@ def response_curves(
     """
     if outcome not in weeks.columns:
         raise DataError(f"weeks: column {outcome} is missing; name the outcome")
-    if replicates < 2:
-        raise ParameterError(f"replicates is {replicates}; give at least 2, better 200")
+    if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 2:
+        raise ParameterError(f"replicates is {replicates!r}; give at least 2, better 200")
     names = tuple(str(name) for name in weeks.columns if name not in (outcome, "week"))
     numbers = usable_weeks(weeks, names, outcome)
     spend, won = numbers[:, :-1], numbers[:, -1]

@@ -94,6 +94,8 @@ def spend_costs(
 def _paid(spend: Any, customers: Any, as_of: datetime.date | str | None) -> tuple[int, int, pd.DataFrame]:
     """First day, number of whole weeks, and the spend with the number of its week."""
     view = wrap(spend, ("week", "channel", "spend"), table="spend")
+    if not view.collect_schema()["spend"].is_numeric():
+        raise DataError("spend: column spend holds no numbers; give money, 0 where nothing was spent")
     faulty = nw.any_horizontal(*(nw.col(name).is_null() for name in ("week", "channel", "spend")), ignore_nulls=False)
     if len(to_pandas(view.filter(faulty).to_native())):
         raise DataError("spend: a week, channel or amount is missing; fill it in, with 0 where nothing was spent")
