@@ -144,6 +144,11 @@ def test_with_the_same_data_a_change_is_the_methods(root):
     (move,) = history.differences(root, before, after)
     assert move.moved
     assert move.note == "same data, other parameters"
+    assert move.line == f"{move.brief.removesuffix(')')}, same data, other parameters)"
+    more = dict(same, parameters={"level": 0.9}, library="b", lock="c")
+    assert history.differences(root, before, record(2, share(0.51, 0.4, 0.6), **more))[0].note == (
+        "same data, other parameters, library and lock"
+    )
     (still,) = history.differences(root, before, record(3, share(0.5, 0.4, 0.6), **same))
     assert not still.moved
 

@@ -63,12 +63,20 @@ class Move:
 
     @property
     def line(self) -> str:
-        """The move in words: key, both values, their difference."""
+        """The move in words: key, both values, their difference, why."""
+        return self._told(self.note)
+
+    @property
+    def brief(self) -> str:
+        """The line without the note, for a list that says it once."""
+        return self._told("")
+
+    def _told(self, note: str) -> str:
         values = " → ".join(
             quantity(item.value, item.unit) if item else "not there" for item in (self.before, self.after)
         )
         unit = self.after.unit if self.after else ""
-        parts = [change(self.difference, unit) if self.difference else "", self.note]
+        parts = [change(self.difference, unit) if self.difference else "", note]
         told = ", ".join(part for part in parts if part)
         return f"{self.key.replace('_', ' ')}: {values}" + (f" ({told})" if told else "")
 
@@ -185,7 +193,9 @@ def _findings(record: Record) -> Iterable[Finding]:
 
 def _named(before: Record, after: Record) -> str:
     others = differing(before, after)
-    return f"same data, other {' and '.join(others)}" if others else "same data and method"
+    if not others:
+        return "same data and method"
+    return f"same data, other {' and '.join(filter(None, [', '.join(others[:-1]), others[-1]]))}"
 
 
 def differing(before: Record, after: Record) -> list[str]:
