@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 STORE = Path(__file__).with_name("store.ipynb")
 STORES = 50
 SAMPLE = 10
+TURNS = 2  # whoever goes first reads files that the next finds in memory
 
 
 def results(*, stores: int = STORES, sample: int = SAMPLE) -> list[Result]:
@@ -31,9 +32,10 @@ def _plan(root: Path) -> Result:
     shutil.copytree(ROOT / "notebooks", root / "notebooks")
     (root / "data").symlink_to(ROOT / "data")
     shutil.copy(ROOT / "reports.yml", root)
-    count = len(_reports(root))
-    own = _own(root)
-    return Result(f"plan, {count} reports", "papermill, nbconvert", own, _peers(root, _reports(root)), 4)
+    reports = _reports(root)
+    turns = [(_own(root), _peers(root, reports)) for _ in range(TURNS)]
+    own, peers = (min(costs, key=lambda cost: cost.seconds) for costs in zip(*turns, strict=True))
+    return Result(f"plan, {len(reports)} reports", "papermill, nbconvert", own, peers, 4, f"best of {TURNS} turns each")
 
 
 def _stores(root: Path, stores: int, sample: int) -> Result:
