@@ -19,7 +19,7 @@ TERMS = {"currency": "USD", "level": 0.95}
 def plan(today, best, **gain):
     budget = pd.DataFrame({"channel": list("abc")[: len(today)], "today": np.array(today, float)})
     budget["best"] = np.array(best, float)
-    budget["change"] = budget["best"] - budget["today"]
+    budget["change"], budget["low"], budget["high"] = budget["best"] - budget["today"], 0.0, 500.0
     told = {"gain": 30.0, "low": 10.0, "high": 60.0, "today": sum(today), "unspent": 0.0} | gain
     return conclusions.split(budget, pd.Series(told), where="weeks", **TERMS)
 

@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 
 from crmlib.budget.adstock import expected, slopes
 from crmlib.budget.allocation import best_budget
+from crmlib.budget.conclusions import split
 from crmlib.budget.response import ResponseCurves, response_curves
 from crmlib.budget.weeks import spend_costs, spend_weeks
 from crmlib.data.synthetic.spend import weekly_spend
@@ -112,12 +113,12 @@ def test_spend_that_follows_demand_is_taken_for_its_effect():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda table: table.assign(**{"pay per click": 5.0}), "pay per click never varies"),
+        (lambda table: table.assign(**dict.fromkeys(table.columns[1:4], 5.0)), "spend on .* never varies"),
         (lambda table: table.assign(customers=np.nan), "the outcome has values"),
         (lambda table: table.head(15), "15 weeks are too few for 3 channels; give at least 20"),
         (lambda table: table[["week", "customers"]], "there is no channel"),
         (lambda table: table.drop(columns="customers"), "customers is missing"),
-        (lambda table: table.assign(**{"pay per click": 0.0}), "pay per click never varies"),
+        (lambda table: table.head(0), "there are no weeks"),
         (lambda table: table.assign(sponsorship=-table["sponsorship"]), "sponsorship has values"),
         (lambda table: table.assign(sponsorship=np.inf), "sponsorship has values"),
         (lambda table: table.assign(region="north"), "column region holds no numbers"),
@@ -134,6 +135,27 @@ def test_weeks_that_cannot_be_used_are_refused(change, message):
     table, _ = weekly_spend(np.random.default_rng(1))
     with pytest.raises(DataError, match=message):
         response_curves(change(table), rng=np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("amount", [70.0, 0.0])
+def test_a_channel_whose_spend_never_varies_has_no_curve_and_is_kept_at_it(amount):
+    """Its effect lies in the base: all else is as in the weeks without it, and so is the budget of the others."""
+    table, _ = weekly_spend(np.random.default_rng(1), weeks=60)
+    without = response_curves(table, replicates=3, rng=np.random.default_rng(1))
+    table.insert(1, "tv", amount)
+    found = response_curves(table, replicates=3, rng=np.random.default_rng(1))
+    assert found.kept == {"tv": amount}
+    assert found.channels == without.channels
+    np.testing.assert_array_equal(found.draws, without.draws)
+    budget, gain = best_budget(found, total=found.today.sum(), worth=50)
+    same, gained = best_budget(without, total=without.today.sum(), worth=50)
+    pd.testing.assert_frame_equal(budget.iloc[:-1], same)
+    assert gain.to_dict() == gained.to_dict()
+    assert budget.iloc[-1][["channel", "today", "best", "change"]].tolist() == ["tv", amount, amount, 0]
+    assert budget.iloc[-1][["low", "high"]].isna().all()
+    told = split(budget, gain, currency="USD", where="these weeks").sentence
+    assert f"the spending on tv never varied, so its effect cannot be seen: leave tv at USD {amount:.0f}" in told
+    assert "never varied" not in split(same, gained, currency="USD", where="these weeks").sentence
 
 
 def test_dates_of_weeks_are_read_and_a_lost_week_is_seen():

@@ -33,8 +33,9 @@ def best_budget(
     Parameters
     ----------
     curves : ResponseCurves
+        Channels that it has no curve of, because their spending never varied, are kept at their spend.
     total : float
-        Most to spend in a week, 0 or more.
+        Most to spend in a week on the channels with a curve, 0 or more.
     worth : float
         Margin of a customer, above 0.
     level : float
@@ -43,9 +44,9 @@ def best_budget(
     -------
     (budget, gain)
         budget: pandas.DataFrame, one row a channel: channel, today (mean weekly spend), best, change, low, high (of
-        the best spend, chosen anew in each replicate), ceiling, at_ceiling. gain: pandas.Series: gain (margin a week
-        over today's, to be expected), low, high, promised (what the curves say, choice not accounted for), spend,
-        today, unspent (of the total).
+        the best spend, chosen anew in each replicate; missing for channels kept at their spend, which come last),
+        ceiling, at_ceiling. gain: pandas.Series: gain (margin a week over today's, to be expected), low, high, promised
+        (what the curves say, choice not accounted for), spend, today, unspent (of the total): of channels with a curve.
 
     Raises
     ------
@@ -81,6 +82,10 @@ def best_budget(
     budget = pd.DataFrame({"channel": list(curves.channels), "today": today, "best": best, "change": best - today})
     budget["low"], budget["high"] = np.quantile(drawn, ends, axis=0)
     budget["ceiling"], budget["at_ceiling"] = curves.ceiling, best >= curves.ceiling * (1 - 1e-9)
+    if curves.kept:
+        kept = pd.DataFrame({"channel": list(curves.kept), "today": list(curves.kept.values())})
+        kept = kept.assign(best=kept["today"], change=0.0, low=np.nan, high=np.nan)
+        budget = pd.concat([budget, kept.assign(ceiling=kept["today"], at_ceiling=False)], ignore_index=True)
     told = {"gain": expected, "low": low, "high": high, "promised": promised}
     spent = best.sum()
     return budget, pd.Series(told | {"spend": spent, "today": today.sum(), "unspent": max(total - spent, 0.0)})

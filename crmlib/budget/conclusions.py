@@ -44,6 +44,14 @@ def split(budget: pd.DataFrame, gain: pd.Series, *, currency: str, where: str, l
     sentence = f"On {where}, {told if steps else 'leave the split of the weekly spend as it is'}"
     if gain["unspent"] > _LEAST * gain["today"] and gain["low"] > 0:
         sentence += f"; {money(gain['unspent'], currency, 0)} of the total should stay unspent"
+    kept = budget[budget["low"].isna()]
+    if len(kept):
+        rows = zip(kept["channel"], kept["best"], strict=True)
+        stays = _listed([f"{name} at {money(amount, currency, 0)}" for name, amount in rows])
+        sentence += (
+            f"; the spending on {_listed(kept['channel'])} never varied, so its effect cannot be seen: leave {stays}, "
+            "or vary it by lot"
+        )
     return Finding("budget_gain", gain["gain"], currency, f"{sentence}.", gain["low"], gain["high"], level)
 
 

@@ -8,7 +8,7 @@ curves are therefore *confounded* estimates, to be checked by a hold-out before 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,8 +29,9 @@ class ResponseCurves:
     Attributes
     ----------
     channels : tuple of str
+        Those whose spending varied.
     base : float
-        Customers of a week without any spend.
+        Customers of a week without any spend on these channels.
     effect, scale, carry : arrays (channels,)
         Most customers a week; spend at which 63 % of them come; part of the spend that works a week later.
     draws : array (replicates, 1 + 3 channels)
@@ -39,6 +40,9 @@ class ResponseCurves:
         Mean weekly spend.
     ceiling : array (channels,)
         Largest weekly spend that was seen, carried over: beyond it nothing is known.
+    kept : dict of str to float
+        Weekly spend of the channels whose spending never varied, so that they have no curve: what they bring is part
+        of the base.
     """
 
     channels: tuple[str, ...]
@@ -49,6 +53,7 @@ class ResponseCurves:
     draws: np.ndarray
     today: np.ndarray
     ceiling: np.ndarray
+    kept: dict[str, float] = field(default_factory=dict)
 
     def customers(self, spend: np.ndarray) -> np.ndarray:
         """Customers a week that steady weekly spends (…, channels) bring, by channel, without the base.
@@ -155,6 +160,7 @@ def response_curves(
     weeks : pandas.DataFrame
         One row a week, in their order and without a gap, for spend is carried over: the outcome, and one column a
         channel with its spend, 0 in weeks without. A column `week`, of numbers or dates, says whether that is so.
+        A channel whose spend never varies gets no curve and stands in `kept`.
     outcome : str
         Column of what was won in each week.
     robust : bool
@@ -172,8 +178,8 @@ def response_curves(
     ------
     DataError
         Values that are no numbers, missing, infinite or negative; weeks that are missing, doubled or out of order;
-        spend that never varies, or that the other channels' spend tells to 99 %; fewer weeks than twice the
-        parameters.
+        spend that never varies on any channel, or that the other channels' spend tells to 99 %; fewer weeks than
+        twice the parameters.
     ParameterError
 
     References
@@ -188,7 +194,7 @@ def response_curves(
     if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 2:
         raise ParameterError(f"replicates is {replicates!r}; give at least 2, better 200")
     names = tuple(str(name) for name in weeks.columns if name not in (outcome, "week"))
-    numbers = usable_weeks(weeks, names, outcome)
+    numbers, names, kept = usable_weeks(weeks, names, outcome)
     spend, won = numbers[:, :-1], numbers[:, -1]
     params = min((fitted_parameters(spend, won, start) for start in starts(spend, won)), key=lambda found: found[1])[0]
     # 1.4826 times the median of absolute deviations is a normal standard deviation, 1.345 of them Huber's bend
@@ -202,7 +208,7 @@ def response_curves(
     )
     base, effect, scale, carry = parts(params, len(names))
     ceiling = carried(spend, carry).max(axis=0)
-    return ResponseCurves(names, float(base), effect, scale, carry, draws, spend.mean(axis=0), ceiling)
+    return ResponseCurves(names, float(base), effect, scale, carry, draws, spend.mean(axis=0), ceiling, kept)
 
 
 def _blocks(residuals: np.ndarray, rng: np.random.Generator) -> np.ndarray:

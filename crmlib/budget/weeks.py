@@ -127,8 +127,12 @@ def _won(customers: Any, columns: tuple[str, ...]) -> pd.DataFrame:
     return to_pandas(days.agg(nw.len().alias("customers")).to_native(), sort_by=keys)
 
 
-def usable_weeks(weeks: pd.DataFrame, names: tuple[str, ...], outcome: str) -> np.ndarray:
-    """Spend of each channel and, last, the outcome (weeks, channels + 1), once nothing is wrong with them.
+def usable_weeks(
+    weeks: pd.DataFrame, names: tuple[str, ...], outcome: str
+) -> tuple[np.ndarray, tuple[str, ...], dict[str, float]]:
+    """Spend of each channel that varies and, last, the outcome (weeks, channels + 1), once nothing is wrong with them.
+
+    With the names of these channels, and the weekly spend of the others, which never varies.
 
     Raises
     ------
@@ -141,15 +145,24 @@ def usable_weeks(weeks: pd.DataFrame, names: tuple[str, ...], outcome: str) -> n
     for name, column in zip([*names, "the outcome"], numbers.T, strict=True):
         if not np.isfinite(column).all() or (column < 0).any():
             raise DataError(f"weeks: {name} has values that are missing, infinite or negative; correct them")
-    least = 2 * (1 + 3 * len(names))
-    if len(numbers) < least:
-        raise DataError(
-            f"{len(numbers)} weeks are too few for {len(names)} channels; give at least {least}, or add up channels"
-        )
+    if not len(numbers):
+        raise DataError("there are no weeks; give each one row")
     if "week" in weeks.columns:
         _require_every_week(weeks["week"])
-    _require_varied(numbers[:, :-1], names)
-    return numbers
+    steady = np.ptp(numbers, axis=0) <= 1e-9 * np.maximum(numbers.max(axis=0), 1e-300)
+    steady[-1] = False  # the outcome stays
+    kept = {name: float(numbers[0, place]) for place, name in enumerate(names) if steady[place]}
+    varied = tuple(name for name in names if name not in kept)
+    if not varied:
+        raise DataError(f"spend on {' and '.join(names)} never varies, so nothing can be learnt of it; vary it by lot")
+    least = 2 * (1 + 3 * len(varied))
+    if len(numbers) < least:
+        raise DataError(
+            f"{len(numbers)} weeks are too few for {len(varied)} channels; give at least {least}, or add up channels"
+        )
+    numbers = numbers[:, ~steady]
+    _require_apart(numbers[:, :-1], varied)
+    return numbers, varied, kept
 
 
 def _numbers(weeks: pd.DataFrame, names: list[str]) -> np.ndarray:
@@ -161,11 +174,8 @@ def _numbers(weeks: pd.DataFrame, names: list[str]) -> np.ndarray:
     return np.asarray(weeks[names].to_numpy(dtype=float, na_value=np.nan))
 
 
-def _require_varied(spend: np.ndarray, names: tuple[str, ...]) -> None:
-    """Refuse channels that never vary, or whose spend the others' tells."""
-    for name, column in zip(names, spend.T, strict=True):
-        if np.ptp(column) <= 1e-9 * max(column.max(), 1e-300):
-            raise DataError(f"spend on {name} never varies, so nothing can be learnt of it; leave it out")
+def _require_apart(spend: np.ndarray, names: tuple[str, ...]) -> None:
+    """Refuse channels whose spend the others' tells."""
     centred = (spend - spend.mean(axis=0)) / spend.std(axis=0)
     for number, name in enumerate(names):
         others = np.delete(centred, number, axis=1)
