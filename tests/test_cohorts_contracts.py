@@ -259,8 +259,29 @@ def test_a_group_gone_before_the_first_event_is_not_compared():
 
 
 def test_nothing_to_compare_is_said():
-    with pytest.raises(DataError, match="one group only, 'a'"):
-        cohorts.log_rank([1, 2], [True, False], ["a", "a"])
+    """One group, and covariates that all customers share, are left out of comparisons and named."""
+    test = cohorts.log_rank([1, 2], [True, False], ["a", "a"])
+    assert (test.df, test.groups["observed"].tolist()) == (0, [1])
+    assert test.groups["expected"].tolist() == [1.0]  # half a chance for each of two at risk
+    assert np.isnan([test.statistic, test.p_value]).all()
+    say = cohorts.contract_conclusions
+    assert say.groups_differ(test).sentence == "All are of one group, 'a', with none to compare it with."
+    time, x = np.arange(1, 41) % 9 + 1.0, np.arange(40) % 2
+    left, same = np.ones(40, dtype=bool), {"plan": ["a"] * 40, "charge": [3.0] * 40}
+    beside = cohorts.cox_regression(time, left, pd.DataFrame(same | {"x": x}))
+    pd.testing.assert_frame_equal(beside.ratios, cohorts.cox_regression(time, left, pd.DataFrame({"x": x})).ratios)
+    assert beside.constant == ("plan", "charge")
+    assert say.strongest_ratio(beside).sentence.endswith(
+        "; plan and charge cannot be asked about, having one value only."
+    )
+    nothing = cohorts.cox_regression(time, left, pd.DataFrame(same))
+    assert nothing.ratios.empty
+    assert (nothing.customers, nothing.events) == (40, 40)
+    none = cohorts.ratios_by_tenure(time, left, pd.DataFrame(same), cuts=[3])
+    assert none.empty
+    told = [finding.sentence for finding in say.leaving(test, nothing, cohorts.proportionality(nothing))]
+    assert told[1].startswith("What goes with leaving is not told; plan and charge cannot be asked")
+    assert told[2] == "Without a term there is no hazard ratio to be constant."
     with pytest.raises(DataError, match="nobody left"):
         cohorts.log_rank([1, 2], [False, False], ["a", "b"])
 
@@ -363,8 +384,6 @@ def test_units_and_row_order_change_what_they_should():
 @pytest.mark.parametrize(
     ("covariates", "left", "said"),
     [
-        ({"x": [1.0] * 40}, None, "'x' has one value only"),
-        ({"x": ["a"] * 40}, None, "'x' has one value only"),
         ({"x": [np.nan] + [1.0] * 39}, None, "'x' lacks 1 values"),
         ({"x": range(40), "y": range(40)}, None, "determined by the others"),
         ({"x": range(39)}, None, "covariates have 39 rows"),

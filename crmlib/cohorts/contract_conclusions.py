@@ -65,7 +65,7 @@ def _lost(curves: pd.DataFrame, test: LogRank | None, months: int, level: float)
     first, last = at.iloc[0], at.iloc[-1]
     left = percent(1 - first["survival"]) + between(1 - first["high"], 1 - first["low"], percent, level)
     gone, fewest = percent(1 - first["survival"]), percent(1 - last["survival"])
-    if test is None:
+    if test is None or not test.df:
         return f"{left} of all customers have left"
     if len(at) < 2:
         return f"'{first['group']}', the one group followed so long, has lost {left}"
@@ -86,6 +86,9 @@ def leaving(test: LogRank, cox: CoxRegression, check: pd.DataFrame) -> list[Find
 
 def groups_differ(test: LogRank) -> Finding:
     """Whether leaving differs between groups, and where more left than expected."""
+    if not test.df:
+        who = f"'{test.groups['group'].iloc[0]}'"
+        return Finding("log_rank", None, "chi-squared", f"All are of one group, {who}, with none to compare it with.")
     ratio = test.groups["observed"] / test.groups["expected"].where(test.groups["expected"] > 0)
     worst = test.groups.iloc[int(ratio.fillna(0).argmax())]
     if test.p_value >= _SEEN:
@@ -104,6 +107,10 @@ def groups_differ(test: LogRank) -> Finding:
 
 def strongest_ratio(cox: CoxRegression) -> Finding:
     """The hazard ratio furthest from 1 of those that can be told from it."""
+    rest = f"; {' and '.join(cox.constant)} cannot be asked about, having one value only" if cox.constant else ""
+    if cox.ratios.empty:
+        sentence = f"What goes with leaving is not told{rest}."
+        return Finding("strongest_hazard_ratio", None, "ratio", sentence)
     distinct = cox.ratios[cox.ratios["p_value"] < _SEEN]
     table = distinct if len(distinct) else cox.ratios
     row = table.iloc[int(table["coefficient"].abs().argmax())]
@@ -117,11 +124,15 @@ def strongest_ratio(cox: CoxRegression) -> Finding:
     )
     if not len(distinct):
         sentence = f"No hazard ratio can be told from 1, not even {shown(row['hazard_ratio'])}{ends} of {term}."
+    sentence = sentence[:-1] + f"{rest}."
     return Finding("strongest_hazard_ratio", row["hazard_ratio"], "ratio", sentence, row["low"], row["high"], cox.level)
 
 
 def ratios_constant(check: pd.DataFrame) -> Finding:
     """Whether hazard ratios stay constant with tenure (`proportionality`)."""
+    if check.empty:
+        sentence = "Without a term there is no hazard ratio to be constant."
+        return Finding("hazards_proportional", None, "", sentence)
     total = check.iloc[-1]
     terms = check.iloc[:-1]
     if total["p_value"] >= _SEEN:

@@ -153,8 +153,9 @@ def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, 
     Raises
     ------
     DataError
-        Fewer than two groups, no event, or groups never at risk together: nothing can be compared. A group that
-        is gone before the first event is in the table, not in the test.
+        No event, or groups never at risk together: nothing can be compared. A group that is gone before the first
+        event is in the table, not in the test. One group only has none to be compared with: no degree of freedom,
+        statistic and p-value missing.
     """
     import pandas as pd
     from statsmodels.duration.survfunc import survdiff
@@ -166,9 +167,6 @@ def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, 
         watched = time > start
         time, status, start, layers = time[watched], status[watched], start[watched], layers[watched]
         labels = labels[watched].reset_index(drop=True)
-    if labels.nunique() < 2:
-        named = f", {labels.iloc[0]!r}" if len(labels) else ""
-        raise DataError(f"there is one group only{named}; a log-rank test compares two or more")
     if not status.any():
         raise DataError("nobody left, so groups cannot be compared; follow them for longer")
     rows = pd.DataFrame({"group": labels, "observed": status.astype(int), "expected": 0.0})
@@ -180,6 +178,8 @@ def log_rank(durations: Any, observed: Any, groups: Any, *, strata: Any = None, 
     table = rows.groupby("group", sort=True).agg(
         customers=("observed", "size"), observed=("observed", "sum"), expected=("expected", "sum")
     )
+    if len(table) < 2:
+        return LogRank(np.nan, 0, np.nan, table.reset_index())
     # a group that is gone before the first event says nothing
     compared = labels.isin(table.index[table["expected"] > 0]).to_numpy()
     apart = None if strata is None else layers[compared]

@@ -8,7 +8,7 @@ Efron, B. (1977), The efficiency of Cox's likelihood function for censored data,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class CoxRegression:
 
     `ratios` has one row a term: term, coefficient, error, hazard_ratio, low, high, p_value; `customers` at risk
     at some time and `events` among them; `llf` the partial log-likelihood; `covariance` of the coefficients;
-    `spells` what was fitted: time, event, entry, stratum and one array a term, for each customer.
+    `spells` what was fitted: time, event, entry, stratum and one array a term, for each customer; `constant` the
+    covariates left out because they have one value only. Where that leaves none, `ratios` is empty and `llf` missing.
     """
 
     ratios: pd.DataFrame
@@ -40,6 +41,7 @@ class CoxRegression:
     level: float
     covariance: np.ndarray
     spells: tuple[np.ndarray, ...]
+    constant: tuple[str, ...] = ()
 
 
 def cox_regression(
@@ -64,7 +66,7 @@ def cox_regression(
         As `survival_curve` takes them. With `entry`, customers without time at risk are left out.
     covariates : pandas.DataFrame, one row a customer
         Numbers and flags enter as they are; text and categories as one term a value against the most
-        frequent value.
+        frequent value. Those with one value only have nothing to tell and are left out.
     strata : array-like, shape (n,), optional
         Groups with a baseline hazard of their own, where proportionality does not hold.
     level : float
@@ -76,8 +78,8 @@ def cox_regression(
     Raises
     ------
     DataError
-        Missing values, a covariate without variation or that others determine, a value whose customers never
-        left or all did at once, or fewer than 5 events a term.
+        Missing values, a covariate that others determine, a value whose customers never left or all did at once,
+        nobody who left, or fewer than 5 events a term.
     ConvergenceError
         The likelihood has no maximum at finite coefficients.
     """
@@ -90,8 +92,26 @@ def cox_regression(
     at_risk = np.full(len(time), entry is None) | (time > start)  # watched from the start, one may leave on day 0
     layers = np.zeros(len(time), dtype=int) if strata is None else labels_of(strata, len(time)).factorize()[0]
     design = design_of(covariates[at_risk])
+    constant = tuple(str(name) for name in design if design[name].nunique() < 2)
+    design = design.drop(columns=list(constant))
+    spell = time[at_risk], status[at_risk], start[at_risk]
+    if not design.shape[1] and status[at_risk].any():
+        return _without_terms(spell, layers[at_risk], constant, level)
     check_design(design, status[at_risk])
-    return regression(design, (time[at_risk], status[at_risk], start[at_risk]), layers[at_risk], level=level)
+    return replace(regression(design, spell, layers[at_risk], level=level), constant=constant)
+
+
+def _without_terms(
+    spell: tuple[np.ndarray, np.ndarray, np.ndarray], layers: np.ndarray, constant: tuple[str, ...], level: float
+) -> CoxRegression:
+    """What is left where no covariate varies."""
+    import pandas as pd
+
+    columns = ["coefficient", "error", "hazard_ratio", "low", "high", "p_value"]
+    ratios = pd.DataFrame({"term": pd.Series(dtype="str")} | {name: pd.Series(dtype=float) for name in columns})
+    size, events = len(spell[0]), int(spell[1].sum())
+    sample = (*spell, layers, np.empty((size, 0)))
+    return CoxRegression(ratios, size, events, np.nan, level, np.empty((0, 0)), sample, constant)
 
 
 def regression(

@@ -33,11 +33,14 @@ def proportionality(cox: CoxRegression) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame, one row a term, then "all terms"
-        term, correlation (positive: the ratio grows with tenure), statistic, df, p_value.
+        term, correlation (positive: the ratio grows with tenure), statistic, df, p_value. Without a term no row.
     """
     import pandas as pd
     from scipy.stats import chi2
 
+    if not len(cox.ratios):
+        empty = {name: pd.Series(dtype=float) for name in ("correlation", "statistic", "df", "p_value")}
+        return pd.DataFrame({"term": pd.Series(dtype="str")} | empty)
     time, status, start, layers, _ = cox.spells
     curve = survival_curve(time, status, entry=start if start.any() else None)
     residuals = _schoenfeld(cox)
@@ -86,7 +89,7 @@ def ratios_by_tenure(
     pandas.DataFrame, one row a stretch and term
         from_time, to_time (infinite for the last), customers, events, then the columns of
         `CoxRegression.ratios`: ratio 0 without interval for a value nobody left with, all missing where the
-        data do not suffice.
+        data do not suffice. A covariate with one value only has no row.
     """
     import pandas as pd
 
@@ -96,6 +99,7 @@ def ratios_by_tenure(
     if np.any(np.diff(ends) <= 0):
         raise ParameterError(f"cuts are {list(cuts)}; give ascending tenures above 0")
     design, parts = design_of(covariates), []
+    design = design.loc[:, design.ne(design.iloc[0]).any()] if len(design) else design
     for low, high in pairwise(ends):
         inside = ((time > low) | ((low == 0) & (entry is None))) & (start < high)
         stretch = _Stretch(

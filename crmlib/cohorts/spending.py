@@ -216,6 +216,8 @@ def _posterior(effort: Effort, draws: int, rng: np.random.Generator) -> Floats:
 
 
 def _require(margin: float, discount_rate: float) -> None:
+    if np.isnan(margin):
+        raise DataError("the margin of a period is missing; take it from customers whose charge is known")
     if not (np.isfinite(margin) and margin > 0):
         raise ParameterError(f"margin is {margin}; give the margin of a period, above 0")
     if not (np.isfinite(discount_rate) and discount_rate > 0):
