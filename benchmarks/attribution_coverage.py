@@ -8,19 +8,14 @@ at every seed: to take a rarer one only where it had is to choose its luckiest d
 
 from __future__ import annotations
 
-import argparse
-import concurrent.futures
 import functools
-import multiprocessing
-import os
-import sys
-import time
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import journeys
 from benchmarks.measuring import Result
+from benchmarks.seeds import options, over_seeds
 from crmlib import attribution
 
 SEEDS, FIRST_SEED, REPLICATES = 1_000, 50_000, 1_000
@@ -49,15 +44,7 @@ def results() -> list[Result]:
 
 def coverage(seeds: int = SEEDS, jobs: int = 2) -> pd.DataFrame:
     """Coverage of shares and credits by rule and channel, with its Monte Carlo error."""
-    began = time.monotonic()
-    context = multiprocessing.get_context("forkserver")
-    drawn = []
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context, initializer=_alone) as pool:
-        for done, rows in enumerate(pool.map(held, range(FIRST_SEED, FIRST_SEED + seeds), chunksize=5), 1):
-            drawn.append(rows)
-            if done % 100 == 0:
-                took = time.monotonic() - began
-                print(f"  coverage: {done:,} of {seeds:,} samples, {took:.0f} s", file=sys.stderr, flush=True)
+    drawn = over_seeds(held, first=FIRST_SEED, count=seeds, jobs=jobs, what="coverage of credits")
     rows = pd.concat(drawn).dropna(subset=["share", "credit"])
     found = rows.groupby(["rule", "channel"]).agg(
         share=("share", "mean"), credit=("credit", "mean"), converting=("converting", "mean"), seeds=("share", "size")
@@ -109,17 +96,9 @@ def _rule(name: str) -> attribution.Rule | str:
     return attribution.shapley("rate") if name == "shapley by rate" else name
 
 
-def _alone() -> None:
-    """Let a worker leave the machine to others first."""
-    os.nice(5)
-
-
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    given = parser.parse_args()
+    given = options(__doc__, seeds=(SEEDS, "samples"))
     print(coverage(given.seeds, given.jobs).to_string(float_format="{:.4f}".format))
 
 

@@ -9,17 +9,14 @@ is found counts as not covered.
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import functools
-import multiprocessing
-import sys
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.seeds import over_seeds
 from crmlib import models
 from crmlib.errors import ConvergenceError
 
@@ -128,15 +125,11 @@ def account(name: str, rows: list[list[float]]) -> pd.DataFrame:
 
 
 def coverage(names: list[str], *, seeds: int = SEEDS, jobs: int = 2) -> pd.DataFrame:
-    """Table of all parameters; progress is told as it goes."""
-    context, tables = multiprocessing.get_context("forkserver"), []
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        for name in names:
-            begin = time.monotonic()
-            task = functools.partial(covered, name=name)
-            tables.append(account(name, list(pool.map(task, range(FIRST_SEED, FIRST_SEED + seeds), chunksize=10))))
-            took = time.monotonic() - begin
-            print(f"  {name}: {seeds:,} samples, {took:.0f} s", file=sys.stderr, flush=True)
+    """Table of all parameters."""
+    tables = []
+    for name in names:
+        task = functools.partial(covered, name=name)
+        tables.append(account(name, over_seeds(task, first=FIRST_SEED, count=seeds, jobs=jobs, what=name)))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -7,17 +7,14 @@ the weeks. Costs are fixed, as the intervals take them.
 
 from __future__ import annotations
 
-import argparse
-import concurrent.futures
 import functools
-import multiprocessing
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.seeds import coverage, options, over_seeds
 from crmlib import budget as topic
 from crmlib import data
 from crmlib.data.synthetic.spend import weekly_spend
@@ -83,28 +80,11 @@ def gains(seed: int, *, persistence: float, weeks: int = 156, worth: float = 50.
     return pd.DataFrame([row])
 
 
-def account(rows: pd.DataFrame) -> pd.DataFrame:
-    """Bias and coverage by measure and channel, with Monte Carlo errors."""
-    inside = (rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])
-    error = np.where(
-        np.isfinite(rows["estimate"]) & np.isfinite(rows["truth"]), rows["estimate"] - rows["truth"], np.nan
-    )
-    groups = rows.assign(covered=inside.astype(float), error=error).groupby(["measure", "channel"], sort=False)
-    share, firms = groups["covered"].mean(), groups.size()
-    spread = {"bias": groups["error"].mean(), "bias_error": groups["error"].std() / np.sqrt(firms)}
-    covered = {"coverage": share, "coverage_error": np.sqrt(share * (1 - share) / firms)}
-    return pd.DataFrame({"seeds": firms, "truth": groups["truth"].mean(), **spread, **covered})
-
-
 def measured(task: Callable[[int], pd.DataFrame], *, seeds: int, jobs: int, what: str) -> pd.DataFrame:
-    """The account of one task over many seeds, printed with what it took."""
-    begin = time.perf_counter()
-    context = multiprocessing.get_context("forkserver")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        rows = pd.concat(pool.map(task, range(FIRST_SEED, FIRST_SEED + seeds), chunksize=10))
-    table = account(rows)
-    print(f"\n{what}: {seeds:,} seeds, {time.perf_counter() - begin:.0f} s")
-    print(table.round(3).to_string(), flush=True)
+    """Bias and coverage by measure and channel, with Monte Carlo errors, printed."""
+    rows = pd.concat(over_seeds(task, first=FIRST_SEED, count=seeds, jobs=jobs, what=what))
+    table = coverage(rows, by=["measure", "channel"])
+    print(f"\n{what}\n{table.round(3).to_string()}", flush=True)
     return table
 
 
@@ -135,11 +115,8 @@ def _values(firm: Any, rng: np.random.Generator, replicates: int) -> topic.Chann
 
 def main() -> None:
     """Print the accounts."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1_000, help="simulated firms, and weeks of each kind")
-    parser.add_argument("--customers", type=int, default=5_000, help="customers of each firm")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    given = parser.parse_args()
+    seeds, customers = (1_000, "simulated firms, and weeks of each kind"), (5_000, "customers of each firm")
+    given = options(__doc__, seeds=seeds, customers=customers)
     task = functools.partial(channels, known=truth(), customers=given.customers)
     measured(task, seeds=given.seeds, jobs=given.jobs, what="by channel")
     for persistence in (0.0, 0.6):

@@ -8,16 +8,13 @@ only where nobody is drawn in by what they buy. Elsewhere the bias is what there
 
 from __future__ import annotations
 
-import argparse
-import concurrent.futures
 import functools
-import multiprocessing
-import time
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.seeds import coverage, options, over_seeds
 from crmlib import data, loyalty
 
 DESIGNS: dict[str, dict[str, Any]] = {
@@ -49,38 +46,17 @@ def estimates(seed: int, *, customers: int, design: str, level: float = 0.95) ->
 
 def account(rows: pd.DataFrame) -> pd.DataFrame:
     """Bias, spread, mean standard error and coverage by outcome and method, with Monte Carlo errors."""
-    rows = rows.assign(
-        error=rows["effect"] - rows["truth"],
-        covered=((rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])).astype(float),
-    )
-    groups = rows.groupby(["outcome", "method"], sort=False)
-    firms = groups.size()
-    share = groups["covered"].mean()
-    return pd.DataFrame(
-        {
-            "firms": firms,
-            "truth": groups["truth"].mean(),
-            "bias": groups["error"].mean(),
-            "bias_error": groups["error"].std() / np.sqrt(firms),
-            "spread": groups["error"].std(),
-            "standard_error": groups["standard_error"].mean(),
-            "coverage": share,
-            "coverage_error": np.sqrt(share * (1 - share) / firms),
-            "pretrend_rejected": groups["rejected"].mean(),
-        }
-    )
+    by = ["outcome", "method"]
+    groups = rows.groupby(by, sort=False)
+    more = {"standard_error": groups["standard_error"].mean(), "pretrend_rejected": groups["rejected"].mean()}
+    return coverage(rows.rename(columns={"effect": "estimate"}), by=by).assign(**more)
 
 
 def measured(design: str, *, firms: int, customers: int, jobs: int) -> pd.DataFrame:
-    """The account of one design, printed with what it took."""
-    begin = time.perf_counter()
+    """The account of one design, printed."""
     task = functools.partial(estimates, customers=customers, design=design)
-    context = multiprocessing.get_context("forkserver")
-    seeds = range(FIRST_SEED, FIRST_SEED + firms)
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        table = account(pd.concat(pool.map(task, seeds, chunksize=10)))
-    print(f"\n{design}: {firms:,} firms of {customers:,} customers, {time.perf_counter() - begin:.0f} s")
-    print(table.round(4).to_string(), flush=True)
+    table = account(pd.concat(over_seeds(task, first=FIRST_SEED, count=firms, jobs=jobs, what=design)))
+    print(f"\n{design}: firms of {customers:,} customers\n{table.round(4).to_string()}", flush=True)
     return table
 
 
@@ -95,11 +71,8 @@ def results() -> list[Any]:
 
 def main() -> None:
     """Print one table a design."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--firms", type=int, default=1_000, help="simulated firms of each design")
-    parser.add_argument("--customers", type=int, default=10_000, help="customers of each firm")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    given = parser.parse_args()
+    firms, customers = (1_000, "simulated firms of each design"), (10_000, "customers of each firm")
+    given = options(__doc__, firms=firms, customers=customers)
     for design in DESIGNS:
         measured(design, firms=given.firms, customers=given.customers, jobs=given.jobs)
 

@@ -10,16 +10,13 @@ itself what comes out. So the number is drawn, Poisson, and the chance of each t
 
 from __future__ import annotations
 
-import argparse
-import concurrent.futures
 import functools
-import multiprocessing
-import time
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.seeds import coverage, options, over_seeds
 from crmlib import referral
 
 DESIGNS: dict[str, dict[str, Any]] = {"alike are referred": {}, "anybody is referred": {"likeness": 0.0}}
@@ -69,38 +66,20 @@ def estimates(seed: int, *, customers: int, design: str, level: float = 0.95) ->
     returns = returns.set_index("quantity")
     # the gamma distribution function cancels between the arms
     add("share caused by the reward", 1 - 1 / truth.parameters.reward_effect, returns.loc["caused_share"], "value")
-    return pd.DataFrame(rows, columns=["estimate", "truth", "value", "low", "high"])
+    return pd.DataFrame(rows, columns=["quantity", "truth", "estimate", "low", "high"])
 
 
 def account(rows: pd.DataFrame) -> pd.DataFrame:
-    """Bias, spread and coverage by estimate, with Monte Carlo errors."""
-    covered = ((rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])).astype(float)
-    rows = rows.assign(error=rows["value"] - rows["truth"], covered=covered.where(rows["low"].notna()))
-    groups = rows.groupby("estimate", sort=False)
-    share, firms = groups["covered"].mean(), groups.size()
-    return pd.DataFrame(
-        {
-            "truth": groups["truth"].mean(),
-            "bias": groups["error"].mean(),
-            "bias_error": groups["error"].std() / np.sqrt(firms),
-            "spread": groups["error"].std(),
-            "width": groups["high"].mean() - groups["low"].mean(),
-            "coverage": share,
-            "coverage_error": np.sqrt(share * (1 - share) / firms),
-        }
-    )
+    """Bias, spread, mean width and coverage by estimate, with Monte Carlo errors."""
+    groups = rows.groupby("quantity", sort=False)
+    return coverage(rows, by="quantity").assign(width=groups["high"].mean() - groups["low"].mean())
 
 
 def measured(design: str, *, firms: int, customers: int, jobs: int) -> pd.DataFrame:
-    """The account of one design, printed with what it took."""
-    begin = time.perf_counter()
+    """The account of one design, printed."""
     task = functools.partial(estimates, customers=customers, design=design)
-    context = multiprocessing.get_context("forkserver")
-    seeds = range(FIRST_SEED, FIRST_SEED + firms)
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        table = account(pd.concat(pool.map(task, seeds, chunksize=10)))
-    print(f"\n{design}: {firms:,} firms of {customers:,} customers, {time.perf_counter() - begin:.0f} s")
-    print(table.round(4).to_string(), flush=True)
+    table = account(pd.concat(over_seeds(task, first=FIRST_SEED, count=firms, jobs=jobs, what=design)))
+    print(f"\n{design}: firms of {customers:,} customers\n{table.round(4).to_string()}", flush=True)
     return table
 
 
@@ -119,11 +98,8 @@ def results() -> list[Any]:
 
 def main() -> None:
     """Print one table a design."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--firms", type=int, default=1_000, help="simulated firms of each design")
-    parser.add_argument("--customers", type=int, default=3_000, help="customers of each firm")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    given = parser.parse_args()
+    firms, customers = (1_000, "simulated firms of each design"), (3_000, "customers of each firm")
+    given = options(__doc__, firms=firms, customers=customers)
     for design in DESIGNS:
         measured(design, firms=given.firms, customers=given.customers, jobs=given.jobs)
 

@@ -7,16 +7,14 @@ the season for pressure. Defection is held against the same members' orders with
 
 from __future__ import annotations
 
-import argparse
-import concurrent.futures
 import functools
-import multiprocessing
-import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.seeds import coverage, options, over_seeds
 from crmlib import rewards
 
 FIRST_SEED = 20_000
@@ -24,56 +22,33 @@ FIRST_SEED = 20_000
 PROMISED = (0.93, 0.97)
 
 
-def pressure(seed: int, *, acceleration: float, members: int = 400) -> list[tuple[str, float, bool]]:
-    """Estimate, error of its logarithm, and whether the interval holds the truth, by both estimates."""
+def pressure(seed: int, *, acceleration: float, members: int = 400) -> pd.DataFrame:
+    """Logarithm of the acceleration with its interval and truth: one row an estimate."""
     world: dict[str, Any] = {"members": members, "acceleration": acceleration, "seasonality": 1.0}
     orders, joins = rewards.simulated_cards(np.random.default_rng(seed), **world)
     progress = rewards.card_progress(orders, joins, threshold=10, as_of="2025-12-31")
-    rows = []
-    for name, estimate in (
-        ("own month", rewards.points_pressure),
-        ("constant rate", rewards.constant_rate_pressure),
-    ):
-        found = estimate(progress).acceleration
-        held = bool(found["low"] <= acceleration <= found["high"])
-        rows.append((f"{name}, {acceleration:g}", float(np.log(found["value"] / acceleration)), held))
-    return rows
+    both = {"own month": rewards.points_pressure, "constant rate": rewards.constant_rate_pressure}
+    found = [estimate(progress).acceleration for estimate in both.values()]
+    found = np.log([[one["value"], one["low"], one["high"]] for one in found])
+    return _rows([f"{name}, {acceleration:g}" for name in both], found, np.log(acceleration))
 
 
-def leaving(seed: int, *, effect: float, customers: int = 3_000) -> list[tuple[str, float, bool]]:
-    """Months, error of the difference in lapsing, and whether the interval holds the truth."""
+def leaving(seed: int, *, effect: float, customers: int = 3_000) -> pd.DataFrame:
+    """Difference in lapsing with its interval and truth: one row a number of months."""
     world = rewards.simulated_departures(np.random.default_rng(seed), customers=customers, effect=effect)
     trials = rewards.lapse_trials(world.orders, world.memberships, as_of=world.as_of)
-    rows = []
-    for months in (3, 6, 9, 12):
-        truth = rewards.true_defection(world, months=months)
-        found = rewards.defection(trials, months=months).overall
-        held = bool(found["low"] <= truth <= found["high"])
-        rows.append((f"{months} months, {effect:g}", float(found["difference"] - truth), held))
-    return rows
+    after = (3, 6, 9, 12)
+    truth = [rewards.true_defection(world, months=months) for months in after]
+    found = [rewards.defection(trials, months=months).overall for months in after]
+    found = [[one["difference"], one["low"], one["high"]] for one in found]
+    return _rows([f"{months} months, {effect:g}" for months in after], found, truth)
 
 
-def measured(task: Any, *, count: int, jobs: int, title: str) -> pd.DataFrame:
-    """Bias, spread and coverage with their Monte Carlo errors, printed with what it took."""
-    begin = time.perf_counter()
-    context = multiprocessing.get_context("forkserver")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        made = [row for rows in pool.map(task, range(FIRST_SEED, FIRST_SEED + count), chunksize=10) for row in rows]
-    table = pd.DataFrame(made, columns=["of", "error", "held"])
-    groups = table.groupby("of", sort=False)
-    share = groups["held"].mean()
-    account = pd.DataFrame(
-        {
-            "bias": groups["error"].mean(),
-            "bias_error": groups["error"].std() / np.sqrt(count),
-            "spread": groups["error"].std(),
-            "coverage": share,
-            "coverage_error": np.sqrt(share * (1 - share) / count),
-        }
-    )
-    print(f"\n{title}: {count:,} simulated programmes, {time.perf_counter() - begin:.0f} s")
-    print(account.round(4).to_string(), flush=True)
-    return account
+def measured(task: Callable[[int], pd.DataFrame], *, count: int, jobs: int, title: str) -> pd.DataFrame:
+    """Bias, spread and coverage with their Monte Carlo errors, printed."""
+    table = coverage(pd.concat(over_seeds(task, first=FIRST_SEED, count=count, jobs=jobs, what=title)), by="of")
+    print(f"\n{title}\n{table.round(4).to_string()}", flush=True)
+    return table
 
 
 def results() -> list[Any]:
@@ -85,12 +60,13 @@ def results() -> list[Any]:
     return []
 
 
+def _rows(names: list[str], found: Any, truth: Any) -> pd.DataFrame:
+    return pd.DataFrame(found, columns=["estimate", "low", "high"]).assign(of=names, truth=truth)
+
+
 def main() -> None:
     """Print one table a design."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--programmes", type=int, default=1_000, help="simulated programmes of each design")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    given = parser.parse_args()
+    given = options(__doc__, programmes=(1_000, "simulated programmes of each design"))
     for acceleration in (1.0, 1.5):
         task = functools.partial(pressure, acceleration=acceleration)
         measured(task, count=given.programmes, jobs=given.jobs, title=f"acceleration {acceleration:g}")
