@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import journeys
-from benchmarks.measuring import Cost, Result, measured, python, show
+from benchmarks.measuring import Result, measured, python, quickest, show
 from benchmarks.peers import peer_python
 
 JOURNEYS, MANY = 1_000_000, 10_000_000
@@ -55,7 +55,11 @@ def results() -> list[Result]:
 
 
 def against_peer(number: int = JOURNEYS) -> list[Result]:
-    """Each order from both forms, the quickest of everybody's runs."""
+    """Each order from both forms, the quickest of everybody's runs.
+
+    Each run computes its credits twice and states the time of the second: the first also imports, and takes its memory
+    from the system, at .1 to .3 s here.
+    """
     peer = peer_python("ChannelAttribution", PEER, variable="CRM_BENCH_CHANNELS")
     if peer is None:
         return []
@@ -66,9 +70,11 @@ def against_peer(number: int = JOURNEYS) -> list[Result]:
         for order in ORDERS:
             given = [str(path), str(order), str(answer)]
             ours = [python("-m", "benchmarks.attribution", "--one", *given, "--form", form) for form in FORMS]
-            (others, theirs), *own_runs = _quickest([[peer, "-c", _PEER_PROGRAM, *given], *ours], answer)
-            for form, (own, exact) in zip(FORMS, own_runs, strict=True):
-                error = max(abs(theirs[name] / value - 1) for name, value in exact.items())
+            commands = [[peer, "-c", _PEER_PROGRAM, *given], *ours]
+            (others, theirs), *own_runs = quickest(commands, answer, runs=RUNS)
+            for form, (own, stated) in zip(FORMS, own_runs, strict=True):
+                exact = stated["credit"]
+                error = max(abs(theirs["credit"][name] / value - 1) for name, value in exact.items())
                 work = f"Markov credits of order {order}, {number:,} journeys, {len(exact)} channels, from {form}"
                 note = f"simulation error up to {100 * error:.1f} % of a credit, ours 0"
                 found.append(Result(work, "ChannelAttribution 2.2.5", own, others, AT_LEAST, note))
@@ -128,21 +134,6 @@ def _large(folder: str) -> None:
 
     touches, outcomes = (duckdb.read_parquet(f"{folder}/{name}.parquet") for name in ("touches", "outcomes"))
     attribution.credits(touches, outcomes, rule="markov")
-
-
-def _quickest(commands: list[list[str]], answer: Path) -> list[tuple[Cost, dict[str, float]]]:
-    """The quickest of all runs of each command, by the seconds that it states, and its credits.
-
-    They take turns, so that another load on the machine falls on all alike. Each run computes its credits twice and
-    states the time of the second: the first also imports, and takes its memory from the system, at .1 to .3 s here.
-    """
-    runs: list[list[tuple[Cost, dict[str, float]]]] = [[] for _ in commands]
-    for _ in range(RUNS):
-        for command, own in zip(commands, runs, strict=True):
-            cost = measured(command)
-            stated = json.loads(answer.read_text())
-            own.append((Cost(stated["seconds"], cost.processor, cost.memory), stated["credit"]))
-    return [min(own, key=lambda run: run[0].seconds) for own in runs]
 
 
 def main() -> None:

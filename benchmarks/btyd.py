@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import Cost, Result, measured, python, show
+from benchmarks.measuring import Result, measured, python, quickest, show
 from benchmarks.peers import peer_python
 
 CUSTOMERS = {"BetaGeoNBD": 1_000_000, "ParetoNBD": 100_000}
@@ -62,10 +62,12 @@ def results(*, customers: dict[str, int] | None = None, valued: int = VALUED) ->
             histories = simulated(np.random.default_rng(3), number)
             np.savez(path, **histories)
             command = python("-m", "benchmarks.btyd", "--one", model, str(path), str(answer))
-            own, estimates = min((_answer(command, answer) for _ in range(REPEATS)), key=lambda one: one[0].seconds)
-            others, theirs = _answer([peer, "-c", _PEER_PROGRAM, model, str(path), str(answer)], answer)
-        if not np.allclose(estimates, theirs, rtol=5e-4):
-            raise SystemExit(f"{model}: the estimates differ: {estimates} and {theirs}")
+            [(own, ours)] = quickest([command], answer, runs=REPEATS)
+            peers = [peer, "-c", _PEER_PROGRAM, model, str(path), str(answer)]
+            [(others, theirs)] = quickest([peers], answer, runs=1)
+        estimates = ours["params"]
+        if not np.allclose(estimates, theirs["params"], rtol=5e-4):
+            raise SystemExit(f"{model}: the estimates differ: {estimates} and {theirs['params']}")
         note = f"r, … = {', '.join(f'{value:.4g}' for value in estimates)}; the peer's agree to 3 digits"
         found.append(Result(f"{model}, {number:,} customers", "lifetimes 0.11.3", own, others, 20, note))
     return found
@@ -146,12 +148,6 @@ def lifetime_value(customers: int, kind: str) -> dict[str, Any]:
         "peak": peak,
         "result": held,
     }
-
-
-def _answer(command: Sequence[str], answer: Path) -> tuple[Cost, list[float]]:
-    cost = measured(command)
-    stated = json.loads(answer.read_text())
-    return Cost(stated["seconds"], cost.processor, cost.memory), stated["params"]
 
 
 def _one(name: str, path: str, answer: str) -> None:

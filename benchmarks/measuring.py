@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _EVERY = 0.2  # seconds between looks at memory
 
@@ -73,6 +75,20 @@ def measured(command: Sequence[str], *, env: Mapping[str, str] | None = None, cw
         raise SystemExit(f"{' '.join(command)} left with {process.returncode}:\n{text[-4000:]}")
     processor = after.children_user + after.children_system - before.children_user - before.children_system
     return Cost(seconds, processor, peak[0])
+
+
+def quickest(commands: Sequence[Sequence[str]], answer: Path, *, runs: int) -> list[tuple[Cost, dict[str, Any]]]:
+    """The quickest of all runs of each command, by the seconds that it writes to a file, and what else it wrote.
+
+    They take turns, so that another load on the machine falls on all alike.
+    """
+    made: list[list[tuple[Cost, dict[str, Any]]]] = [[] for _ in commands]
+    for _ in range(runs):
+        for command, own in zip(commands, made, strict=True):
+            cost = measured(command)
+            stated = json.loads(answer.read_text())
+            own.append((Cost(stated.pop("seconds"), cost.processor, cost.memory), stated))
+    return [min(own, key=lambda run: run[0].seconds) for own in made]
 
 
 def python(*arguments: str) -> list[str]:

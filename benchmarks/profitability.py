@@ -7,22 +7,21 @@ revenue.
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.measuring import Cost, Result, measured, python, show
+from benchmarks.contests import best_costs, main
+from benchmarks.measuring import Result, python
+from crmlib import profitability
+from crmlib.frames import to_pandas
+from crmlib.profitability import Activity
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MILLIONS = 5
-REPEATS = 3
 #: What DuckDB may hold in memory; beyond it the work goes to disk.
 MEMORY = "1GB"
 RENT = 1e6
@@ -51,19 +50,7 @@ from joined where orders > 0 or due > 0
 def results(*, millions: float = MILLIONS) -> list[Result]:
     """Against DuckDB SQL; each the quickest of three."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        _write_tables(Path(folder), round(millions * 1_000_000))
-        costs: dict[str, list[Cost]] = {"crmlib": [], "sql": []}
-        sums = set()
-        for _ in range(REPEATS):  # in turn, so that a busy moment meets both
-            for name, found in costs.items():
-                answer = Path(folder) / "answer.json"
-                found.append(measured(python("-m", "benchmarks.profitability", "--one", name, folder, str(answer))))
-                stated = json.loads(answer.read_text())
-                found[-1] = Cost(stated.pop("seconds"), found[-1].processor, found[-1].memory)
-                sums.add(json.dumps(stated))
-        if len(sums) != 1:
-            raise SystemExit(f"the margins differ: {sums}")
-        best = {name: min(found, key=lambda cost: cost.seconds) for name, found in costs.items()}
+        best = best_costs("benchmarks.profitability", CONTESTANTS, _written(Path(folder), round(millions * 1_000_000)))
     work = f"customer margins, {millions:g} million lines, {millions / 50:g} million customers"
     note = f"DuckDB held to {MEMORY}; imports left out"
     return [Result(work, "hand-written DuckDB SQL", best["crmlib"], best["sql"], 1 / 2, note)]
@@ -72,10 +59,6 @@ def results(*, millions: float = MILLIONS) -> list[Result]:
 def margins_by_crmlib(folder: str) -> pd.DataFrame:
     """The package's own function, on DuckDB relations."""
     import duckdb
-
-    from crmlib import profitability
-    from crmlib.frames import to_pandas
-    from crmlib.profitability import Activity
 
     _limit(folder)
     tables = {name: duckdb.read_parquet(f"{folder}/{name}.parquet") for name in ("orders", "order_lines", "customers")}
@@ -104,26 +87,17 @@ def _limit(folder: str) -> None:
     duckdb.sql("set preserve_insertion_order = false")
 
 
-def _one(name: str, folder: str, answer: str) -> None:
-    """Time one contestant; write its seconds and what its margins add up to."""
-    import time
-
-    import duckdb  # noqa: F401
-    import pandas as pd  # noqa: F401
-
-    from crmlib import profitability  # noqa: F401
-
-    contestant = {"crmlib": margins_by_crmlib, "sql": margins_by_sql}[name]
-    began = time.perf_counter()
-    found = contestant(folder)
-    seconds = time.perf_counter() - began
-    weights = found["customer_id"] % 1_000  # so that it counts whose margin it is
-    sums = {column: f"{(found[column] * weights).sum():.8g}" for column in ("revenue", "contribution", "full_margin")}
-    Path(answer).write_text(json.dumps({"seconds": seconds, "customers": len(found), **sums}))
+CONTESTANTS = {"crmlib": margins_by_crmlib, "sql": margins_by_sql}
 
 
-def _write_tables(folder: Path, lines: int) -> None:
-    """Five lines an order, ten orders a customer, a year of orders, two years of acquisitions."""
+def _sums(margins: pd.DataFrame) -> dict[str, Any]:
+    weights = margins["customer_id"] % 1_000  # so that it counts whose margin it is
+    sums = {column: f"{(margins[column] * weights).sum():.8g}" for column in ("revenue", "contribution", "full_margin")}
+    return {"customers": len(margins), **sums}
+
+
+def _written(folder: Path, lines: int) -> Path:
+    """Folder of tables: five lines an order, ten orders a customer, a year of orders, two years of acquisitions."""
     orders, customers = max(lines // 5, 1), max(lines // 50, 1)
     tables = {
         "orders": f"""select i as order_id, (hash(i) % {customers})::bigint as customer_id,
@@ -141,19 +115,8 @@ def _write_tables(folder: Path, lines: int) -> None:
         command = f"copy ({source}) to '{folder}/{name}.parquet'"
         quiet = "duckdb.sql('set enable_progress_bar = false')"
         subprocess.run(python("-c", f"import duckdb, sys; {quiet}; duckdb.sql(sys.argv[1])", command), check=True)
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Measure with options."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--millions", type=float, default=MILLIONS, help="lines; 50 for the size that is promised")
-    parser.add_argument("--one", nargs=3, metavar=("CONTESTANT", "FOLDER", "ANSWER"), help=argparse.SUPPRESS)
-    given = parser.parse_args(arguments)
-    if given.one:
-        _one(*given.one)
-        return
-    sys.exit(0 if show(results(millions=given.millions)) else 1)
+    return folder
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(__doc__, results, CONTESTANTS, _sums, rows="lines", millions=MILLIONS)

@@ -6,23 +6,21 @@ active and their amount by cohort month and age, the ages at which nobody was ac
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.measuring import Cost, Result, measured, python, show
+from benchmarks.contests import best_costs, main
+from benchmarks.measuring import Result, python
+from crmlib import cohorts
+from crmlib.frames import to_pandas
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MILLIONS = 5
 PROMISED = 50
-REPEATS = 3
 
 #: One pass over orders, the cohort of each customer joined back.
 SQL = """
@@ -42,18 +40,7 @@ def results(*, millions: float = MILLIONS) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = Path(folder) / "orders.parquet"
         _write_orders(path, round(millions * 1_000_000))
-        costs: dict[str, list[Cost]] = {"crmlib": [], "sql": [], "pandas": []}
-        sums = set()
-        for _ in range(REPEATS):  # in turn, so that a busy moment meets all
-            for name, found in costs.items():
-                answer = Path(folder) / "answer.json"
-                found.append(measured(python("-m", "benchmarks.retention", "--one", name, str(path), str(answer))))
-                stated = json.loads(answer.read_text())
-                found[-1] = Cost(stated.pop("seconds"), found[-1].processor, found[-1].memory)
-                sums.add(json.dumps(stated))
-        if len(sums) != 1:
-            raise SystemExit(f"the triangles differ: {sums}")
-        best = {name: min(found, key=lambda cost: cost.seconds) for name, found in costs.items()}
+        best = best_costs("benchmarks.retention", CONTESTANTS, path)
     work = f"retention triangle, {millions:g} million orders"
     promised = millions >= PROMISED
     note = "without imports" + ("" if promised else f"; promised: {1 / 1.2:.2f} × and 5 × at {PROMISED} million")
@@ -66,9 +53,6 @@ def results(*, millions: float = MILLIONS) -> list[Result]:
 def triangle_by_crmlib(path: str) -> pd.DataFrame:
     """The package's own function, on a DuckDB relation."""
     import duckdb
-
-    from crmlib import cohorts
-    from crmlib.frames import to_pandas
 
     found = to_pandas(cohorts.retention_triangle(duckdb.read_parquet(path)), sort_by=["cohort", "age"])
     found = found[found["active"] > 0]
@@ -96,29 +80,20 @@ def triangle_by_pandas(path: str) -> pd.DataFrame:
     return found.set_axis(["cohort", "age", "active", "amount"], axis=1)
 
 
-def _one(name: str, path: str, answer: str) -> None:
-    """Time one contestant; write its seconds and what its triangle adds up to."""
-    import time
+CONTESTANTS = {"crmlib": triangle_by_crmlib, "sql": triangle_by_sql, "pandas": triangle_by_pandas}
 
-    import duckdb  # noqa: F401
+
+def _sums(triangle: pd.DataFrame) -> dict[str, Any]:
     import numpy as np
-    import pandas as pd  # noqa: F401
 
-    from crmlib import cohorts  # noqa: F401
-
-    contestant = {"crmlib": triangle_by_crmlib, "sql": triangle_by_sql, "pandas": triangle_by_pandas}[name]
-    began = time.perf_counter()
-    found = contestant(path)
-    seconds = time.perf_counter() - began
-    weights = np.arange(1, len(found) + 1)  # so that order counts too
-    stated = {
-        "rows": len(found),
-        "active": int((found["active"] * weights).sum()),
-        "ages": int((found["age"] * weights).sum()),
-        "cohorts": int((found["cohort"] * weights).sum()),
-        "amount": f"{(found['amount'] * weights).sum():.6g}",
+    weights = np.arange(1, len(triangle) + 1)  # so that order counts too
+    return {
+        "rows": len(triangle),
+        "active": int((triangle["active"] * weights).sum()),
+        "ages": int((triangle["age"] * weights).sum()),
+        "cohorts": int((triangle["cohort"] * weights).sum()),
+        "amount": f"{(triangle['amount'] * weights).sum():.6g}",
     }
-    Path(answer).write_text(json.dumps({"seconds": seconds, **stated}))
 
 
 def _write_orders(path: Path, size: int) -> None:
@@ -136,17 +111,5 @@ def _write_orders(path: Path, size: int) -> None:
     subprocess.run(python("-c", "import duckdb, sys; duckdb.sql(sys.argv[1])", source), check=True)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Measure with options."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--millions", type=float, default=MILLIONS, help="orders; 50 for the size that is promised")
-    parser.add_argument("--one", nargs=3, metavar=("CONTESTANT", "PATH", "ANSWER"), help=argparse.SUPPRESS)
-    given = parser.parse_args(arguments)
-    if given.one:
-        _one(*given.one)
-        return
-    sys.exit(0 if show(results(millions=given.millions)) else 1)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(__doc__, results, CONTESTANTS, _sums, rows="orders", millions=MILLIONS)
