@@ -20,7 +20,7 @@ import numpy as np
 from crmlib.errors import ConvergenceError
 from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import require_level
-from crmlib.rewards.pressure import PointsPressure, require_purchases
+from crmlib.rewards.pressure import PointsPressure, pressure_of, require_purchases
 
 
 def constant_rate_pressure(progress: Any, *, level: float = 0.95) -> PointsPressure:
@@ -42,14 +42,12 @@ def constant_rate_pressure(progress: Any, *, level: float = 0.95) -> PointsPress
 
     Raises
     ------
-    MissingColumnsError
-    DataError
-        No purchases at some number on the card: its factor cannot be estimated; or fewer than two members.
+    MissingColumnsError, DataError
+        As `points_pressure` does.
     ConvergenceError
         Members' rates differ no more than by chance (r would be infinite), or the search did not end.
     """
     import pandas as pd
-    from scipy.stats import norm
 
     require_level(level)
     columns = ("customer_id", "purchases", "orders", "days")
@@ -60,29 +58,18 @@ def constant_rate_pressure(progress: Any, *, level: float = 0.95) -> PointsPress
     orders, days = wide["orders"].to_numpy(dtype=float), wide["days"].to_numpy(dtype=float)
     places = wide["orders"].columns.to_numpy(dtype=np.int64)
     require_purchases(pd.Series(orders.sum(axis=0), places), members=len(orders))
-    reach = norm.ppf(0.5 + level / 2)
     steps, covariance = _factors(orders, days, np.eye(len(places))[:, 1:])
-    error = np.append(0.0, np.sqrt(np.diag(covariance)))
-    steps = np.append(0.0, steps)
-    rate = orders.sum(axis=0) / days.sum(axis=0)
-    by_purchases = pd.DataFrame(
+    seen = pd.DataFrame(
         {
             "purchases": places,
             "members": (days > 0).sum(axis=0),
             "orders": orders.sum(axis=0).astype(np.int64),
             "days": days.sum(axis=0),
-            "pooled": rate / rate[0],
-            "factor": np.exp(steps),
-            "low": np.exp(steps - reach * error),
-            "high": np.exp(steps + reach * error),
         }
     )
     (slope,), ((variance,),) = _factors(orders, days, (places / places.max())[:, None])
-    half = reach * np.sqrt(variance)
-    ends = np.exp([slope, slope - half, slope + half])
-    p_value = 2 * norm.sf(abs(slope) / np.sqrt(variance))
-    acceleration = pd.Series({"value": ends[0], "low": ends[1], "high": ends[2], "p_value": p_value})
-    return PointsPressure(by_purchases, acceleration, len(orders), level)
+    errors = np.sqrt(np.diag(covariance)), float(np.sqrt(variance))
+    return pressure_of(seen, steps, errors[0], slope, errors[1], members=len(orders), level=level)
 
 
 def _factors(orders: np.ndarray, days: np.ndarray, design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -85,7 +85,6 @@ def points_pressure(progress: Any, *, level: float = 0.95) -> PointsPressure:
         No purchases at some number on the card: its factor cannot be estimated; or fewer than two members.
     """
     import pandas as pd
-    from scipy.stats import norm
 
     require_level(level)
     columns = ("customer_id", "period", "purchases", "orders", "days", "stretches")
@@ -107,26 +106,41 @@ def points_pressure(progress: Any, *, level: float = 0.95) -> PointsPressure:
     if not (spread * share * (1 - share)).sum() > 0:
         raise DataError("no member bought within a period, so none can be compared with itself; take longer periods")
     beta, error = _solved(surprise, spread, share, of, np.eye(len(place))[:, 1:])
-    reach = norm.ppf(0.5 + level / 2)
-    steps, error = np.append(0.0, beta), np.append(0.0, error)
-    pooled = sums["orders"] / sums["days"]
-    by_purchases = pd.DataFrame(
+    seen = pd.DataFrame(
         {
             "purchases": place,
             "members": table[table["days"] > 0].groupby("purchases")["customer_id"].nunique().to_numpy(),
             "orders": sums["orders"].to_numpy(dtype=np.int64),
             "days": sums["days"].to_numpy(),
-            "pooled": (pooled / pooled.iloc[0]).to_numpy(),
-            "factor": np.exp(steps),
-            "low": np.exp(steps - reach * error),
-            "high": np.exp(steps + reach * error),
         }
     )
     (slope,), (off,) = _solved(surprise, spread, share, of, (place / place.max())[:, None])
+    return pressure_of(seen, beta, error, slope, off, members=int(member.max()) + 1, level=level)
+
+
+def pressure_of(
+    seen: pd.DataFrame, beta: np.ndarray, error: np.ndarray, slope: float, off: float, *, members: int, level: float
+) -> PointsPressure:
+    """Both tables from logarithms and their errors: of each factor beside that of the empty card, and of the whole way.
+
+    `seen` has purchases, members, orders and days, one row a number of purchases on the card.
+    """
+    import pandas as pd
+    from scipy.stats import norm
+
+    reach = norm.ppf(0.5 + level / 2)
+    steps, error = np.append(0.0, beta), np.append(0.0, error)
+    pooled = (seen["orders"] / seen["days"]).to_numpy()
+    by_purchases = seen.assign(
+        pooled=pooled / pooled[0],
+        factor=np.exp(steps),
+        low=np.exp(steps - reach * error),
+        high=np.exp(steps + reach * error),
+    )
     ends = np.exp([slope, slope - reach * off, slope + reach * off])
     p_value = 2 * norm.sf(abs(slope) / off)
     acceleration = pd.Series({"value": ends[0], "low": ends[1], "high": ends[2], "p_value": p_value})
-    return PointsPressure(by_purchases, acceleration, int(member.max()) + 1, level)
+    return PointsPressure(by_purchases, acceleration, members, level)
 
 
 def require_purchases(orders: pd.Series, *, members: int) -> None:
