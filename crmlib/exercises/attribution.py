@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crmlib.exercises.checking import exercise
+from crmlib.exercises.journeys import walked_journeys
 from crmlib.frames import to_pandas
 
 
@@ -24,7 +25,7 @@ def closer_as_opener(touches: Any, outcomes: Any) -> float:
     """Count conversions by the first and by the last channel of each journey."""
     first: defaultdict[str, float] = defaultdict(float)
     last: defaultdict[str, float] = defaultdict(float)
-    for path, won, _ in _journeys(touches, outcomes):
+    for path, won, _ in walked_journeys(touches, outcomes):
         first[path[0]] += won
         last[path[-1]] += won
     closer = max(sorted(last), key=last.__getitem__)
@@ -42,7 +43,7 @@ def removal_of_two(touches: Any, outcomes: Any) -> float:
     """Let walkers flow through the chain until nearly none is left, with and without the channels."""
     flows: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     names = set()
-    for path, won, lost in _journeys(touches, outcomes):
+    for path, won, lost in walked_journeys(touches, outcomes):
         names.update(path)
         for source, target in zip(["(start)", *path], path, strict=False):
             flows[source][target] += won + lost
@@ -62,22 +63,11 @@ def removal_of_two(touches: Any, outcomes: Any) -> float:
 def denied_customers(touches: Any, outcomes: Any, increments: Any) -> float:
     """Sum of increment minus last-touch count where that is positive."""
     last: defaultdict[str, float] = defaultdict(float)
-    for path, won, _ in _journeys(touches, outcomes):
+    for path, won, _ in walked_journeys(touches, outcomes):
         last[path[-1]] += won
     table = to_pandas(increments)
     pairs = zip(table["channel"], table["increment"], strict=True)
     return float(sum(max(added - last[channel], 0) for channel, added in pairs))
-
-
-def _journeys(touches: Any, outcomes: Any) -> list[tuple[list[str], float, float]]:
-    """Channels in order, conversions and nulls of each journey with a touch."""
-    steps = to_pandas(touches, sort_by=["journey_id", "position"])
-    paths: defaultdict[Any, list[str]] = defaultdict(list)
-    for journey, channel in zip(steps["journey_id"], steps["channel"], strict=True):
-        paths[journey].append(str(channel))
-    ends = to_pandas(outcomes)
-    rows = zip(ends["journey_id"], ends["conversions"], ends["nulls"], strict=True)
-    return [(paths[journey], float(won), float(lost)) for journey, won, lost in rows if journey in paths]
 
 
 def _won(flows: Mapping[str, Mapping[str, float]], removed: set[str]) -> float:

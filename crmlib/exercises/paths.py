@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from crmlib.exercises.checking import exercise
-from crmlib.frames import to_pandas
+from crmlib.exercises.journeys import walked_journeys
 
 
 @exercise(
@@ -22,7 +22,7 @@ from crmlib.frames import to_pandas
 def several_channels(touches: Any, outcomes: Any) -> float:
     """Count journeys with two or more distinct channels."""
     made = several = 0.0
-    for path, won, lost in _journeys(touches, outcomes):
+    for path, won, lost in walked_journeys(touches, outcomes):
         made += won + lost
         several += (won + lost) * (len(set(path)) > 1)
     return several / made
@@ -37,7 +37,7 @@ def several_channels(touches: Any, outcomes: Any) -> float:
 def repeated_steps(touches: Any, outcomes: Any) -> float:
     """Repeats over all steps from a channel, ends of journeys included."""
     steps = repeats = 0.0
-    for path, won, lost in _journeys(touches, outcomes):
+    for path, won, lost in walked_journeys(touches, outcomes):
         steps += (won + lost) * len(path)  # each touch is left once, for a channel or for an end
         repeats += (won + lost) * sum(one == other for one, other in pairwise(path))
     return repeats / steps
@@ -53,20 +53,9 @@ def promised_conversions(touches: Any, outcomes: Any) -> float:
     """Rate of the channel with the highest rate among those of 30 journeys or more, times all journeys, less won."""
     held: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     made = total = 0.0
-    for path, won, lost in _journeys(touches, outcomes):
+    for path, won, lost in walked_journeys(touches, outcomes):
         made, total = made + won + lost, total + won
         for channel in set(path):
             held[channel][0] += won
             held[channel][1] += won + lost
     return max(won / seen for won, seen in held.values() if seen >= 30) * made - total
-
-
-def _journeys(touches: Any, outcomes: Any) -> list[tuple[list[str], float, float]]:
-    """Channels in order, conversions and nulls of each ended journey with a touch."""
-    steps = to_pandas(touches, sort_by=["journey_id", "position"])
-    paths: defaultdict[Any, list[str]] = defaultdict(list)
-    for journey, channel in zip(steps["journey_id"], steps["channel"], strict=True):
-        paths[journey].append(str(channel))
-    ends = to_pandas(outcomes)
-    rows = zip(ends["journey_id"], ends["conversions"], ends["nulls"], strict=True)
-    return [(paths[journey], float(won), float(lost)) for journey, won, lost in rows if journey in paths]
