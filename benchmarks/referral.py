@@ -43,13 +43,13 @@ def estimates(seed: int, *, customers: int, design: str, level: float = 0.95) ->
         rows.append((name, known, row[column], row["low"], row["high"]))
 
     number = referral.reproduction_number(base, days=DAYS, level=level).iloc[0]
-    add("reproduction number", scale * truth.reproduction_number(DAYS), number, "reproduction")
+    add("reproduction number", scale * referral.true_reproduction(firm, days=DAYS), number, "reproduction")
     rows.append(("  all brought over all customers", rows[0][1], number["crude"], np.nan, np.nan))
     for row in referral.reproduction_number(base, days=DAYS, by="referral_arm", level=level).to_dict("records"):
         offered = row["group"] == "offered"
         add(
             f"reproduction number, {row['group']}",
-            scale * truth.reproduction_number(DAYS, offered),
+            scale * referral.true_reproduction(firm, days=DAYS, offered=offered),
             row,
             "reproduction",
         )

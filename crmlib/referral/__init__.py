@@ -22,7 +22,15 @@ from crmlib.referral.invitations import acceptance_rate, referrer_concentration
 from crmlib.referral.links import STATUSES, judged_referrals, referrer_histories
 from crmlib.referral.reproduction import reproduction_curve, reproduction_number
 from crmlib.referral.returns import anyway_sweep, net_by_reward, programme_return
-from crmlib.referral.truth import NEEDED, against_truth, referral_tables, referring_firm, true_cycle, true_worth
+from crmlib.referral.truth import (
+    NEEDED,
+    against_truth,
+    referral_tables,
+    referring_firm,
+    true_cycle,
+    true_reproduction,
+    true_worth,
+)
 from crmlib.referral.worth import OUTCOMES, early_value, valued_customers, worth_difference
 
 __all__ = [
@@ -53,6 +61,7 @@ __all__ = [
     "reproduction_curve",
     "reproduction_number",
     "true_cycle",
+    "true_reproduction",
     "true_worth",
     "valued_customers",
     "worth_difference",

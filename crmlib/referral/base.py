@@ -164,10 +164,13 @@ def require_days(base: ReferralBase, days: int, name: str = "days") -> int:
     Raises
     ------
     ParameterError
+        No whole number from 1 on.
+    DataError
+        The data are too short for the window.
     """
     if isinstance(days, bool) or not hasattr(days, "__index__") or days < 1:
         raise ParameterError(f"{name} is {days!r}; give a whole number of days from 1 on")
     most = int(base.followed.max())
     if days > most:
-        raise ParameterError(f"{name} is {days}, but nobody has been a customer for longer than {most} days; give less")
+        raise DataError(f"{name} is {days}, but nobody has been a customer for longer than {most} days; give less")
     return int(days)

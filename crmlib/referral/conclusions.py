@@ -141,7 +141,7 @@ def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
     sentence = (
         f"Among customers alike in month and attributes the referred bring {money(abs(row['difference']), currency)} "
         f"{side} margin{_ends(row, currency, level)}, against a difference of {money(naive['difference'], currency)} "
-        f"as they are: {_recorded(row, naive)}."
+        f"as they are: {'too few for an interval' if np.isnan(row['low']) else _recorded(row, naive)}."
     )
     return _finding(key, row["difference"], currency, sentence, row["low"], row["high"], level)
 
@@ -209,6 +209,8 @@ def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float 
     )
     ends = between(most["low"], most["high"], lambda x: money(x, currency), level)
     sentence = f"{source} pays up to {money(most['value'], currency)} for each{ends}: {pays}."
+    if np.isnan(most["low"]):
+        sentence = f"{sentence[:-1]}, as too few have been brought for an interval."
     return _finding("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level)
 
 
@@ -233,6 +235,24 @@ def truth(held: pd.DataFrame, known: pd.Series, *, currency: str) -> Finding:
         f"{money(margin['estimate'], currency)}: no comparison of records takes out whom customers know."
     )
     return Finding("caused_margin_difference", known["caused"], currency, sentence)
+
+
+def margin_title(worth: pd.DataFrame) -> str:
+    """Title of a figure: how the referred differ from others in margin, where that can be told.
+
+    Parameters
+    ----------
+    worth : pandas.DataFrame
+        `worth_difference` in margin.
+    """
+    row = worth.iloc[0]
+    if np.isnan(row["low"]) or not row["other_mean"] > 0:
+        return "Too few referred customers to tell their margin from others'"
+    told = (
+        f"Referred customers: {100 * row['difference'] / row['other_mean']:+.0f} % margin against others, as they are"
+    )
+    same = "The margin of referred customers cannot be told from others', as they are"
+    return verdict(row["low"], row["high"], above=told, below=told, same=same)
 
 
 def _finding(key: str, value: float, unit: str, sentence: str, low: float, high: float, level: float) -> Finding:

@@ -89,10 +89,10 @@ def cycle_time(base: ReferralBase, *, days: int, level: float = 0.95) -> pd.Data
     mean = float(ages @ counts.steps / total)
     error = float(np.sqrt(np.sum(counts.influence((ages - mean) / total) ** 2)))
     reach = float(norm.ppf(0.5 + level / 2))
-    median, ends = _half(np.cumsum(counts.steps) / total), _median_interval(counts, reach)
+    median, ends = half_of(np.cumsum(counts.steps) / total), _median_interval(counts, reach)
     rows = [("mean", counts.age.mean(), mean, error, mean - reach * error, mean + reach * error)]
     seen = np.cumsum(np.bincount(counts.age, minlength=counts.days + 1)) / len(counts.age)
-    rows.append(("median", _half(seen), median, np.nan, *ends))
+    rows.append(("median", half_of(seen), median, np.nan, *ends))
     table = pd.DataFrame(rows, columns=["statistic", "seen", "days", "standard_error", "low", "high"])
     if len(counts.age) < FEWEST_CYCLES:
         table[["low", "high"]] = np.nan
@@ -107,7 +107,7 @@ def _counts(base: ReferralBase, days: int) -> Counts:
     return counts
 
 
-def _half(share: np.ndarray) -> float:
+def half_of(share: np.ndarray) -> float:
     """Age at which a share by whole days passes a half, between days evenly."""
     day = int(np.argmax(share >= 0.5))
     before = share[day - 1] if day else 0.0

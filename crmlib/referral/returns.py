@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmlib.errors import DataError, ParameterError
-from crmlib.intervals import require_level
+from crmlib.intervals import FEWEST, require_level
 from crmlib.referral.base import ReferralBase, require_days
 from crmlib.referral.reproduction import Counts
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: What rests on the margin of those brought.
+_OF_MARGIN = ("margin", "caused_margin", "net", "return", "break_even_reward")
 
 
 def programme_return(
@@ -61,7 +64,8 @@ def programme_return(
         quantity, value, standard_error, low, high, of: "brought" (R with the offer), "brought_anyway" (without),
         "caused" (the difference), "caused_share" (of those brought), "margin" (of one brought), "reward_cost" and
         "caused_margin" (per customer with the offer), "net" (their difference), "return" (net over cost; NaN without a
-        reward), "break_even_reward". Customers caused are taken to be worth what those brought are on average.
+        reward), "break_even_reward". Customers caused are taken to be worth what those brought are on average. What
+        rests on their margin has no interval with fewer than 30 of them (low, high NaN).
 
     Raises
     ------
@@ -87,7 +91,8 @@ def programme_return(
         anyway, of_anyway = share * brought, share * of_brought
     else:
         anyway, of_anyway = _mean_brought(base, none, days)
-    margin, of_margin = _margin(base, valued, one)
+    margin, of_margin, number = _margin(base, valued, one)
+    few = number < FEWEST
     caused, of_caused = brought - anyway, of_brought - of_anyway
     part = caused / brought
     of_part = (of_caused - part * of_brought) / brought
@@ -108,7 +113,8 @@ def programme_return(
     reach, rows = norm.ppf(0.5 + level / 2), []
     for name, (value, influence) in found.items():
         error = float(np.sqrt(np.sum(influence**2)))
-        rows.append((name, float(value), error, value - reach * error, value + reach * error))
+        bound = np.nan if few and name in _OF_MARGIN else reach * error
+        rows.append((name, float(value), error, value - bound, value + bound))
     return pd.DataFrame(rows, columns=["quantity", "value", "standard_error", "low", "high"])
 
 
@@ -193,12 +199,12 @@ def _mean_brought(base: ReferralBase, mask: np.ndarray, days: int) -> tuple[floa
     return value, influence
 
 
-def _margin(base: ReferralBase, valued: pd.DataFrame, mask: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean margin of those whom these customers brought, and the influence of each customer of the base."""
+def _margin(base: ReferralBase, valued: pd.DataFrame, mask: np.ndarray) -> tuple[float, np.ndarray, int]:
+    """Mean margin of those whom these customers brought, the influence of each customer of the base, their number."""
     referrer = valued["referrer"].to_numpy()
     mine = (referrer >= 0) & mask[referrer]
     if not mine.any():
         raise DataError("nobody was brought whose first days are over, so what they are worth is not known yet")
     margin = valued["margin"].to_numpy(dtype=float)[mine]
     error = (margin - margin.mean()) / len(margin)
-    return float(margin.mean()), np.bincount(referrer[mine], error, len(mask))
+    return float(margin.mean()), np.bincount(referrer[mine], error, len(mask)), len(margin)

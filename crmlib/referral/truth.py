@@ -8,7 +8,7 @@ import numpy as np
 
 from crmlib.errors import DataError, ParameterError
 from crmlib.referral.base import referral_base
-from crmlib.referral.cycle import cycle_time
+from crmlib.referral.cycle import cycle_time, half_of
 from crmlib.referral.reproduction import reproduction_number
 from crmlib.referral.worth import OUTCOMES, early_value, valued_customers, worth_difference
 
@@ -101,18 +101,47 @@ def true_worth(tables: Tables, *, days: int, quiet_days: int = 90) -> pd.DataFra
     return pd.DataFrame(rows, columns=["outcome", "referred", "others", "difference", "caused", "attracted"])
 
 
-def true_cycle(tables: Tables, *, days: int) -> tuple[float, float]:
-    """Mean and median cycle time of a simulated firm, in days, of cycles that end within so many.
+def true_reproduction(tables: Tables, *, days: int, offered: bool | None = None) -> float:
+    """Customers that one brings by the end of so many days after the own acquisition's, in a simulated firm.
 
-    The cycle time is gamma with shape 2.
+    Days are the calendar's, as in `reproduction_number`: who was won at noon has had seven and a half of them when the
+    seventh ends. By the clock it would be less, by an eighth at 7 days and by a hundredth at 60.
+
+    Parameters
+    ----------
+    tables : Tables
+    days : int
+    offered : bool, optional
+        Of those who are offered a reward, or of those who are not; default of all.
     """
-    from scipy.stats import gamma
+    return float(tables.truth.reproduction_number(offered=offered) * _made_by(tables, np.array([days]))[0])
 
-    law = gamma(2, scale=tables.truth.parameters.referral_days / 2)
-    within = law.cdf(days)
-    # the mean of a gamma cut at the window is that of one with a shape larger by one, over the share within
-    mean = law.mean() * gamma(3, scale=tables.truth.parameters.referral_days / 2).cdf(days) / within
-    return float(mean), float(law.ppf(within / 2))
+
+def true_cycle(tables: Tables, *, days: int) -> tuple[float, float]:
+    """Mean and median cycle time of a simulated firm, in days of the calendar, of cycles that end within so many.
+
+    As in `cycle_time` ages are whole, and for the median spread over half a day before and after.
+    """
+    ages = np.arange(days + 1)
+    made = _made_by(tables, ages)
+    share = np.diff(made, prepend=0.0) / made[-1]
+    return float(ages @ share), half_of(made / made[-1])
+
+
+def _made_by(tables: Tables, ages: np.ndarray) -> np.ndarray:
+    """Share of all cycles that have ended by the end of each day of age.
+
+    The cycle time is gamma with shape 2. Acquisitions spread evenly over a day, so that it is the mean of its
+    distribution function F from s to s + 1; the integral of F is t F(t) less the mean times the F of shape 3.
+    """
+    from scipy.special import gammainc
+
+    mean = tables.truth.parameters.referral_days
+
+    def integral(t: np.ndarray) -> np.ndarray:
+        return np.asarray(t * gammainc(2, 2 * t / mean) - mean * gammainc(3, 2 * t / mean))
+
+    return integral(ages + 1.0) - integral(ages.astype(float))
 
 
 def against_truth(
@@ -158,7 +187,7 @@ def against_truth(
         ("reproduction_number", number["crude"], number["reproduction"], number["low"], number["high"]),
         ("mean_cycle_days", mean["seen"], mean["days"], mean["low"], mean["high"]),
     ]
-    truth = [tables.truth.reproduction_number(days), true_cycle(tables, days=days)[0]]
+    truth = [true_reproduction(tables, days=days), true_cycle(tables, days=days)[0]]
     differences = {name: worth_difference(valued, outcome=name, level=level) for name in OUTCOMES}
     for outcome, table in differences.items():
         ways = table.set_index("method")
