@@ -29,7 +29,9 @@ def late_orders(progress: Any, threshold: int) -> float:
     praise="a reward that costs more than the margin of all but one of the purchases can never be earned by haste.",
 )
 def break_even_factor(threshold: int, margin: float, reward_cost: float) -> float:
-    """Factor at which margin times the caused share is the reward's cost per purchase, by halving."""
+    """Factor at which margin times the caused share is the reward's cost per purchase, by halving; 0 where none is."""
+    if margin * (threshold - 1) <= reward_cost:  # all but one of the purchases on a card, at most, are caused
+        return 0.0
     low, high = 1e-3, 1e6
     for _ in range(200):
         middle = (low + high) / 2
