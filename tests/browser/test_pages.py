@@ -57,25 +57,31 @@ def browser():
         chromium.close()
 
 
+def visit(page, address):
+    """Open a page and its folds, on which nothing may run or lead away; what it asked for beside itself."""
+    asked, complaints = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    for fold in page.locator("summary").all():
+        if fold.is_visible():
+            fold.click()
+    page.wait_for_load_state("networkidle")
+    assert complaints == []
+    assert page.title() != "ran"
+    assert page.url == address
+    return [url for url in asked if url != address]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1280])
 @pytest.mark.parametrize("name", ["latest/hostile/report.html", "latest/wide/report.html", "index.html"])
 def test_pages_fit_run_nothing_and_ask_for_nothing(reports, browser, name, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
-    asked, complaints = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
-    address = (reports / name).as_uri()
-    page.goto(address)
-    page.wait_for_load_state("networkidle")
-    for fold in page.locator("summary").all():
-        if fold.is_visible():
-            fold.click()
-    assert [url for url in asked if url != address and not url.startswith("data:")] == []
-    assert complaints == []
-    assert page.title() != "ran"
-    assert page.url == address
+    asked = visit(page, (reports / name).as_uri())
+    assert [url for url in asked if not url.startswith("data:")] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     spilled = page.evaluate(
         """() => [...document.querySelectorAll('main *')].filter(item => {
@@ -177,20 +183,8 @@ def attacked(tmp_path_factory):
 def test_no_payload_runs_or_asks_in_any_kind_of_output(attacked, browser, name):
     assert len(PAYLOADS) >= 12
     page = browser.new_page()
-    asked, complaints = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
-    address = (attacked / name).as_uri()
-    page.goto(address)
-    page.wait_for_load_state("networkidle")
-    for fold in page.locator("summary").all():
-        if fold.is_visible():
-            fold.click()
-    page.wait_for_load_state("networkidle")
-    assert [url for url in asked if url != address and not url.startswith("data:image/")] == []
-    assert complaints == []
-    assert page.title() != "ran"
-    assert page.url == address
+    asked = visit(page, (attacked / name).as_uri())
+    assert [url for url in asked if not url.startswith("data:image/")] == []
     live = "script, iframe, object, embed, form, input, base, link, video, main svg:not(.formula svg)"
     assert page.locator(live).count() == 0
     handlers = "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames()).filter(n => n.startsWith('on'))"
