@@ -194,6 +194,6 @@ def against_truth(
         matched = ways.loc["matched"]
         plain = ways.loc["naive", "difference"]
         rows.append((f"{outcome}_difference", plain, matched["difference"], matched["low"], matched["high"]))
-        truth.append(known.loc[outcome, "caused"])
+        truth.append(float(known["caused"][outcome]))
     columns = ["quantity", "plain", "estimate", "low", "high"]
     return pd.DataFrame(rows, columns=columns).assign(truth=truth), differences["margin"]
