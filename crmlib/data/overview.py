@@ -20,7 +20,7 @@ def overview(tables: Tables) -> pd.DataFrame:
     -------
     pandas.DataFrame, one row a table, indexed by its name
         rows; customers (distinct customer_id, 0 without the column); first_day, last_day (text, of the
-        table's first column whose name ends in `_at`; empty without one); amount (sum, empty without one).
+        table's first column whose name ends in `_at`; empty without one); amount (sum, missing without one).
     """
     import pandas as pd
 
@@ -41,7 +41,7 @@ def _row(name: str, native: Any) -> dict[str, object]:
         wanted.append(nw.col("amount").sum().alias("amount"))
     found = to_pandas(frame.select(*wanted).to_native()).iloc[0].to_dict()
     days = {key: str(found[key])[:10] if instant else "" for key in ("first_day", "last_day")}
-    amount = f"{found['amount']:,.2f}" if "amount" in found else ""
+    amount = float(found.get("amount", "nan"))
     # one pandas row has one type, so that counts beside money come as floats
     counts = {key: int(found.get(key, 0)) for key in ("rows", "customers")}
     return {"table": name, **counts, **days, "amount": amount}

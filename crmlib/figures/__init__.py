@@ -1,4 +1,4 @@
-"""Figures: axes in, axes out. A cell makes a canvas, draws on it, and ends in `show`.
+"""Figures: axes in, axes out. A cell makes a canvas, draws on it, and ends in `show`; result tables end in `table`.
 
 `show` publishes one PNG with its alternative text and closes the figure, so a cell shows each
 figure once, in Jupyter, papermill and nbconvert alike, whatever the Matplotlib backend.
@@ -18,10 +18,12 @@ from crmlib.figures.sheet import (
     show,
     whole_numbers,
 )
+from crmlib.figures.table import Table, table
 
 __all__ = [
     "COLOURS",
     "GREY",
+    "Table",
     "canvas",
     "curve",
     "dots",
@@ -35,6 +37,7 @@ __all__ = [
     "renewal_tracking",
     "share_axis",
     "show",
+    "table",
     "tracking",
     "whole_numbers",
 ]

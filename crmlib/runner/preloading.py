@@ -81,8 +81,10 @@ def preload() -> str:
 
 
 def _preload_library() -> None:
-    """Import this package, and draw a figure: fonts are found and read once for all kernels."""
+    """Import this package, draw a figure and set a table: fonts and formats are found and read once for all kernels."""
     import pkgutil
+
+    import pandas as pd
 
     import crmlib
     from crmlib import figures
@@ -94,6 +96,7 @@ def _preload_library() -> None:
     figures.curve(axes, [0, 1], [0, 1], name="line")
     figures.legend(figures.label(axes, title="title", x="x", y="y"))
     figures.png(figure)
+    figures.table(pd.DataFrame({"share": [0.5], "p_value": [0.5], "orders": [1]}))._repr_mimebundle_()
 
 
 @contextlib.contextmanager

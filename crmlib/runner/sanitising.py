@@ -33,7 +33,7 @@ _ATTRIBUTES: dict[str, set[str]] = {
 _LINK = re.compile(r"(https?://|mailto:|#)[^\s]*", re.IGNORECASE)
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")
 _CLASS = re.compile(
-    r"dataframe|data|row\d+|col\d+|level\d+|row_heading|col_heading|index_name|blank|row_trim|col_trim|gt_\w+|n"
+    r"dataframe|data|row\d+|col\d+|level\d+|row_heading|col_heading|index_name|blank|row_trim|col_trim|gt_\w+|n|long"
 )
 _ID = re.compile(r"[A-Za-z][\w-]*")
 _PROPERTY = re.compile(
@@ -48,7 +48,8 @@ _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _AT_RULE = re.compile(r"@[^{};]*(;|\{([^{}]*\{[^{}]*\})*[^{}]*\})")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SELECTOR = re.compile(r"#[A-Za-z][\w-]*([ .:>][\w.:()>+ -]*)?(\s*,\s*#[A-Za-z][\w-]*([ .:>][\w.:()>+ -]*)?)*")
-_RANDOM_ID = re.compile(r"""\bid=["']?(T_[0-9a-f]{5,}|[a-z]{10})\b""")
+_LONG = 30  # letters of a cell that great-tables may break over lines
+_RANDOM_ID = re.compile(r"""\bid=["']?(T_[0-9a-f]{5,}|[a-z]{10}|crm-[0-9a-f]{8})\b""")
 _WHOLE = re.compile(r"[-−]?[\d,]+\.0")
 _NUMBER = re.compile(
     r"[-−+]?([A-Z]{3} |[$€£¥] ?)?[-−+]?[\d,  ]*\.?\d+([eE][-+]?\d+)?( ?%)?|[-−+]?inf|nan|NaN|—|–|-|<NA>|None|"
@@ -127,12 +128,16 @@ def _attribute(tag: str, name: str, value: str) -> str | None:
 
 
 def _aligned(html: str) -> str:
-    """Columns whose every cell is a number get the class `n`, heads included."""
+    """Columns whose every cell is a number get the class `n`, heads included; long cells the class `long`."""
     import bs4
 
     tree = bs4.BeautifulSoup(html, "html.parser")
     for table in tree.find_all("table"):
         _one_head(table)
+        if "gt_table" in (table.get("class") or []):
+            for cell in table.select("tbody td, tbody th"):
+                if len(cell.get_text(strip=True)) > _LONG:
+                    _mark(cell, "long")
         rows = [row.find_all(["th", "td"], recursive=False) for row in table.find_all("tr")]
         body = [row for row in rows if any(cell.name == "td" for cell in row)]
         width = max((len(row) for row in body), default=0)
@@ -142,7 +147,7 @@ def _aligned(html: str) -> str:
             if any(texts) and all(_NUMBER.fullmatch(text) for text in texts):
                 heads = [row[column] for row in rows if len(row) == width and row not in body]
                 for cell in [*cells, *heads]:
-                    _mark(cell)
+                    _mark(cell, "n")
                 if "dataframe" in (table.get("class") or []):
                     _whole(cells)
     return str(tree)
@@ -169,6 +174,6 @@ def _one_head(table: Any) -> None:
         table.select("thead > tr")[1].decompose()
 
 
-def _mark(cell: Any) -> None:
+def _mark(cell: Any, name: str) -> None:
     present = cell.get("class") or []
-    cell["class"] = [*(present if isinstance(present, list) else [present]), "n"]
+    cell["class"] = [*(present if isinstance(present, list) else [present]), name]

@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from crmlib.runner.grids import grid
+from crmlib.runner.grids import Grid, Number, grid, words
 from crmlib.runner.sanitising import clean_table
 from crmlib.runner.suppression import Withheld, suppressed
 
@@ -62,8 +62,8 @@ class PublishedTables:
         for table in bs4.BeautifulSoup(cleaned, "html.parser").find_all("table"):
             if table.find_parent("table") is None:
                 cells = grid(table)
-                self.tables.append((cells.caption, cells.texts))
-                widest, longest = max(widest, len(cells.names)), max(longest, _letters(cells.texts))
+                self.tables.append((cells.caption, cells.values))
+                widest, longest = max(widest, len(cells.names)), max(longest, _letters(cells))
         cleaned = _MISSING.sub(r"\1–\2", _on_paper(cleaned, widest, longest))
         said = total.sentence(self.fewest)
         return cleaned + (f'<p class="withheld">{escape(said)}</p>' if said else "")
@@ -78,9 +78,10 @@ class PublishedTables:
         (folder / "tables.xlsx").write_bytes(workbook(self.tables))
 
 
-def _letters(rows: list[list[str]]) -> int:
+def _letters(cells: Grid) -> int:
     """Letters of the table's line: of each column its longest text and one to part it from the next."""
-    return sum(max(map(len, column)) + 1 for column in itertools.zip_longest(*rows, fillvalue=""))
+    lines = [[words(cell) for cell in row] for row in [*cells.head[-1:], *cells.body]]
+    return sum(max(map(len, column)) + 1 for column in itertools.zip_longest(*lines, fillvalue=""))
 
 
 def _on_paper(cleaned: str, columns: int, letters: int) -> str:
@@ -119,6 +120,8 @@ def workbook(tables: list[tuple[str, list[list[str]]]]) -> bytes:
                 cell = sheet.cell(line, place)
                 if _PLAIN.fullmatch(text):
                     cell.value = float(text) if re.search("[.eE]", text) else int(text)
+                    if isinstance(text, Number):
+                        cell.number_format = _number_format(text.shown)
                 elif text:
                     cell.value = neutral(ILLEGAL_CHARACTERS_RE.sub("", text))[:32_767]
                     cell.data_type = "s"
@@ -127,6 +130,15 @@ def workbook(tables: list[tuple[str, list[list[str]]]]) -> bytes:
     stream = io.BytesIO()
     book.save(stream)
     return _timeless(stream.getvalue())
+
+
+def _number_format(shown: str) -> str:
+    """A spreadsheet's format that shows a number as the page does."""
+    decimals = len(shown.rstrip(" %").partition(".")[2])
+    places = f".{'0' * decimals}" if decimals else ""
+    if shown.endswith("%"):
+        return f"0{places}%"
+    return f"#,##0{places}" if "," in shown else f"0{places}"
 
 
 def _timeless(content: bytes) -> bytes:
