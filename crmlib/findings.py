@@ -23,6 +23,7 @@ MIME = "application/vnd.crmlib.findings+json"
 Value = float | int | str | bool | None
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
+_LABEL = 60  # letters: two lines of a key figure
 _BREAKS = re.compile(r"[ \t\r\n\v\f\x85\u2028\u2029]+")
 _MARKDOWN = str.maketrans({mark: "\\" + mark for mark in "\\`*_[]<>$|~#&"})
 _ITEM = re.compile(r"^(\d*)([-+.)])")  # at the start of a line these begin a list
@@ -44,11 +45,14 @@ class Finding:
         The conclusion in words, ending in a full stop; its direction must come from the numbers.
     low, high, level : float, optional
         Interval and its level (0-1): all three or none.
+    label : str, optional
+        A few words for the value where it stands without its sentence, as a key figure of a report does ("Customers
+        to contact"); default the key in words.
 
     Raises
     ------
     ParameterError
-        A malformed key or sentence, half an interval, or a number that is not finite.
+        A malformed key, sentence or label, half an interval, or a number that is not finite.
     """
 
     key: str
@@ -58,12 +62,16 @@ class Finding:
     low: float | None = None
     high: float | None = None
     level: float | None = None
+    label: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.key, str) or not _KEY.fullmatch(self.key):
             raise ParameterError(f"finding key {self.key!r} must be lower-case letters, digits and underscores")
         if not isinstance(self.sentence, str) or not self.sentence.rstrip().endswith((".", "?", "!")):
             raise ParameterError(f"finding {self.key!r}: the sentence must be a full sentence, got {self.sentence!r}")
+        if not isinstance(self.label, str) or len(self.label) > _LABEL:
+            raise ParameterError(f"finding {self.key!r}: the label must be text of at most {_LABEL} letters")
+        object.__setattr__(self, "label", _BREAKS.sub(" ", self.label).strip())
         # One sentence is one line: a line break in a name from the data would end the Markdown item.
         object.__setattr__(self, "sentence", _BREAKS.sub(" ", self.sentence).strip())
         for name in ("value", "low", "high", "level"):
@@ -115,8 +123,12 @@ class Findings(Sequence[Finding]):
         return "\n".join(finding.sentence for finding in self)
 
     def to_json(self) -> dict[str, Any]:
-        """The stored form: `{"version": 1, "findings": [{key, value, unit, sentence, low, high, level}]}`."""
-        return {"version": 1, "findings": [asdict(finding) for finding in self]}
+        """The stored form: `{"version": 1, "findings": [{key, value, unit, sentence, low, high, level, label}]}`.
+
+        A finding without a label has no `label`.
+        """
+        entries = [asdict(finding) for finding in self]
+        return {"version": 1, "findings": [{k: v for k, v in e.items() if k != "label" or v} for e in entries]}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         first, *rest = [_ITEM.sub(r"\1\\\2", finding.sentence.translate(_MARKDOWN)) for finding in self]

@@ -229,3 +229,18 @@ def test_five_digits_change_a_value_by_less_than_one_in_ten_thousand(value):
     kept = finding(value=value).value
     assert abs(kept - value) <= 1e-4 * abs(value)
     assert finding(value=kept).value == kept
+
+
+def test_a_label_is_kept_and_none_is_not_stored():
+    with_label = Finding("gap", 1.0, "days", "A gap.", label="Days\nbetween orders")
+    found = Findings([with_label, Finding("other", 1.0, "days", "Another.")])
+    first, second = found.to_json()["findings"]
+    assert first["label"] == "Days between orders"
+    assert "label" not in second
+    assert findings.read(found.to_json())[0] == with_label
+
+
+@pytest.mark.parametrize("label", [None, 3, "x" * 61])
+def test_a_label_is_a_few_words(label):
+    with pytest.raises(ParameterError, match="label"):
+        Finding("gap", 1.0, "days", "A gap.", label=label)

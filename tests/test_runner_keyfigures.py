@@ -106,3 +106,15 @@ def test_a_number_keeps_its_sign_and_unit_on_one_line():
     space = "\N{NO-BREAK SPACE}"
     told = "It lost TWD -140,330 (-5.1 %, -USD 2 to +1.8), 10-20 in 1997-98."
     assert unbroken(told) == f"It lost TWD{space}−140,330 (−5.1{space}%, −USD{space}2 to +1.8), 10-20 in 1997-98."
+
+
+def test_a_label_stands_in_place_of_the_key():
+    finding = Finding("effect", 3.5, "orders", "It adds 3.5 orders.", label="Orders added a month")
+    assert [found.label for found in key_figures(Findings([finding]))] == ["Orders added a month"]
+
+
+def test_a_number_whose_sign_is_not_known_is_no_key_figure():
+    unknown = Finding("gap", 0.5, "orders", "The groups, 0.5 orders apart, cannot be told apart.", -1.0, 2.0, 0.95)
+    assert key_figures(Findings([unknown])) == []
+    known = Finding("gap", 0.5, "orders", "The groups are 0.5 orders apart.", 0.0, 2.0, 0.95)
+    assert len(key_figures(Findings([known]))) == 1

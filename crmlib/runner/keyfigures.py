@@ -43,12 +43,16 @@ class KeyFigure:
 
 
 def key_figures(findings: Findings) -> list[KeyFigure]:
-    """The first four findings that are amounts, shares, counts or durations: never a p-value or a fit's statistic."""
+    """The first four findings that are amounts, shares, counts or durations: never a p-value or a fit's statistic.
+
+    A number whose interval holds zero stays in its sentence, which says that its sign is not known; standing
+    alone it would look like a result.
+    """
     figures = []
     for finding in findings:
         if finding.value is None or isinstance(finding.value, (bool, str)):
             continue
-        if finding.unit in _STATISTICS or finding.key.startswith(_TRUTH):
+        if finding.unit in _STATISTICS or finding.key.startswith(_TRUTH) or _sign_unknown(finding):
             continue
         value = _told(finding, float(finding.value))
         if value:
@@ -56,8 +60,14 @@ def key_figures(findings: Findings) -> list[KeyFigure]:
     return figures[:_MOST]
 
 
+def _sign_unknown(finding: Finding) -> bool:
+    return finding.low is not None and finding.high is not None and finding.low < 0 < finding.high
+
+
 def _label(finding: Finding) -> str:
-    """The key in words; a name such as RFM is written as the sentence writes it."""
+    """The finding's label, or its key in words; a name such as RFM is written as the sentence writes it."""
+    if finding.label:
+        return finding.label
     written = {word.lower(): word for word in re.findall(r"(?<=[\w,] )[A-Za-z]+", finding.sentence)}
     words = " ".join(written.get(word, word) for word in finding.key.split("_"))
     for joined, spelled in _SPELLED.items():
