@@ -20,9 +20,10 @@ from crmlib.loyalty.chance import chance_by_window, chance_correction, share_by_
 from crmlib.loyalty.concentration import concentration, gini, lorenz_curve, top_share
 from crmlib.loyalty.matching import adjusted_comparisons, covariate_balance
 from crmlib.loyalty.moderation import buyer_moderation, heavy_buyer_stability
+from crmlib.loyalty.panels import membership_panel, panel_start
 from crmlib.loyalty.programme import ProgrammeEffect, naive_difference, programme_comparisons, programme_effect
 from crmlib.loyalty.returns import programme_return, source_return
-from crmlib.loyalty.tables import membership_panel, panel_start, window_totals
+from crmlib.loyalty.tables import window_totals
 from crmlib.loyalty.truth import NEEDED, assumption_sweep, programme_panel, true_effect
 
 __all__ = [

@@ -10,8 +10,8 @@ import numpy as np
 from crmlib.errors import ParameterError
 from crmlib.frames import to_pandas
 from crmlib.loyalty.matching import adjusted_comparisons
+from crmlib.loyalty.panels import membership_panel, panel_start
 from crmlib.loyalty.programme import programme_comparisons, programme_effect
-from crmlib.loyalty.tables import membership_panel, panel_start
 
 if TYPE_CHECKING:
     import datetime
