@@ -759,6 +759,27 @@ def test_the_reward_pays_only_where_its_interval_says_so():
     assert "cannot be told whether" in said[2]
 
 
+def test_what_too_few_were_brought_for_is_not_said(base, valued):
+    """29 whose first days are over have no interval, 30 have one: no title or sentence names a size without it."""
+    brought = np.flatnonzero(valued["referrer"] >= 0)
+    for number, known in ((29, False), (30, True)):
+        few = valued.drop(index=valued.index[brought[number:]])
+        returns = referral.programme_return(base, few, reward=5, days=180, anyway_share=0.4)
+        rows = returns.set_index("quantity")
+        assert (
+            np.isfinite(rows.loc[["margin", "net", "return", "break_even_reward"], ["low", "high"]]).all(None) == known
+        )
+        assert np.isfinite(rows.loc[["brought", "caused_share"], ["low", "high"]]).all(None)
+        finding = conclusions.reward(returns, paid=5, currency="USD", assumed=0.4, level=0.95)
+        assert (finding.value is not None) == known
+        assert ("Too few" in finding.sentence) != known
+    row = {"low": 1.0, "high": 3.0, "difference": 2.0, "other_mean": 20.0}
+    title = conclusions.margin_title(pd.DataFrame([row]))
+    assert title == "Referred customers: +10 % margin against others, as they are"
+    assert "cannot be told from" in conclusions.margin_title(pd.DataFrame([row | {"low": -1.0}]))
+    assert "Too few" in conclusions.margin_title(pd.DataFrame([row | {"low": np.nan, "high": np.nan}]))
+
+
 def test_a_single_cycle_has_a_time_and_no_interval():
     """One of three customers brings another after 20 days: mean and median are 20, from one cycle no interval."""
     won = [instant("2025-01-01")] * 3 + [instant("2025-01-21")]

@@ -194,6 +194,9 @@ def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float 
     """
     rows = returns.set_index("quantity")
     most, net = (rows.loc[name].astype(float).to_dict() for name in ("break_even_reward", "net"))
+    if np.isnan(most["low"]):
+        few = "Too few customers have been brought whose first days are over to tell what a reward may cost."
+        return Finding("break_even_reward", None, currency, few)
     caused = float(rows["value"]["caused_share"])
     pays = verdict(
         net["low"],
@@ -209,8 +212,6 @@ def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float 
     )
     ends = between(most["low"], most["high"], lambda x: money(x, currency), level)
     sentence = f"{source} pays up to {money(most['value'], currency)} for each{ends}: {pays}."
-    if np.isnan(most["low"]):
-        sentence = f"{sentence[:-1]}, as too few have been brought for an interval."
     return _finding("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level)
 
 
