@@ -767,9 +767,10 @@ def test_what_too_few_were_brought_for_is_not_said(base, valued):
         returns = referral.programme_return(base, few, reward=5, days=180, anyway_share=0.4)
         rows = returns.set_index("quantity")
         assert (
-            np.isfinite(rows.loc[["margin", "net", "return", "break_even_reward"], ["low", "high"]]).all(None) == known
+            np.isfinite(rows.loc[["margin", "net", "return", "break_even_reward"], ["low", "high"]]).all(axis=None)
+            == known
         )
-        assert np.isfinite(rows.loc[["brought", "caused_share"], ["low", "high"]]).all(None)
+        assert np.isfinite(rows.loc[["brought", "caused_share"], ["low", "high"]]).all(axis=None)
         finding = conclusions.reward(returns, paid=5, currency="USD", assumed=0.4, level=0.95)
         assert (finding.value is not None) == known
         assert ("Too few" in finding.sentence) != known
