@@ -6,7 +6,8 @@
 `data/README.md`, what they must satisfy in `crmlib.data.contracts`.
 """
 
-from crmlib.data.checks import ContractError, Fault, contract_report
+from crmlib.data.checks import contract_report
+from crmlib.data.faults import ContractError, Fault
 from crmlib.data.overview import overview
 from crmlib.data.sources import fetch, fingerprint, load, sources
 from crmlib.data.synthetic import simulate, simulate_subscribers

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crmlib.data import engines
-from crmlib.data.checks import ContractError, Fault
 from crmlib.data.contracts import CONTRACTS, Kind
+from crmlib.data.faults import ContractError, Fault
 from crmlib.data.tables import NO_CURRENCY
 from crmlib.errors import DataError, ParameterError, SourceError
 from crmlib.frames import as_date

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from crmlib.data import cache, engines, folder, synthetic, wheels
 from crmlib.data.catalogue import SOURCES, Source
-from crmlib.data.checks import ContractError, contract_report
+from crmlib.data.checks import contract_report
+from crmlib.data.faults import ContractError
 from crmlib.data.tables import Tables
 from crmlib.errors import SourceError
 from crmlib.project import project_root
