@@ -14,8 +14,9 @@ brands of a category          Dirichlet
 from crmlib.models.beta_binomial import BetaGeoBetaBinomial, BetaGeoBetaBinomialResults
 from crmlib.models.beta_discrete_weibull import BetaDiscreteWeibull
 from crmlib.models.beta_geo import BetaGeoNBD
-from crmlib.models.dirichlet import Dirichlet, DirichletMarket, DirichletResults, dirichlet_from_measures
+from crmlib.models.dirichlet import Dirichlet, DirichletResults
 from crmlib.models.gamma_gamma import GammaGamma, GammaGammaResults
+from crmlib.models.market import DirichletMarket, dirichlet_from_measures
 from crmlib.models.modified_beta_geo import ModifiedBetaGeoNBD
 from crmlib.models.nbd import NBD, NBDResults, gamma_top_share, nbd_top_share
 from crmlib.models.pareto_nbd import ParetoNBD
