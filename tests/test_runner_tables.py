@@ -19,7 +19,7 @@ from crmlib.runner.grids import grid
 from crmlib.runner.plan import Report
 from crmlib.runner.run import fewest_customers
 from crmlib.runner.suppression import told
-from crmlib.runner.tables import PublishedTables, csv_text, neutral, workbook
+from crmlib.runner.tables import Published, PublishedTables, csv_text, neutral, workbook
 
 FIXTURES = Path(__file__).parent / "notebooks"
 
@@ -169,7 +169,7 @@ def test_numbers_and_words_stay(text):
 def opened(rows):
     from openpyxl import load_workbook
 
-    return load_workbook(io.BytesIO(workbook([("", rows)]))).worksheets
+    return load_workbook(io.BytesIO(workbook([Published("", rows)]))).worksheets[1:]
 
 
 def test_a_workbook_holds_numbers_as_numbers_and_the_same_bytes():
@@ -177,11 +177,46 @@ def test_a_workbook_holds_numbers_as_numbers_and_the_same_bytes():
     (sheet,) = opened(rows)
     assert [cell.value for cell in sheet[2]] == ["1997-01", -12.5, "007"]
     assert [cell.value for cell in sheet[3]] == ["b", 3, "1,234"]
-    assert workbook([("", rows)]) == workbook([("", rows)])
-    with zipfile.ZipFile(io.BytesIO(workbook([("", rows)]))) as archive:
+    assert workbook([Published("", rows)]) == workbook([Published("", rows)])
+    with zipfile.ZipFile(io.BytesIO(workbook([Published("", rows)]))) as archive:
         assert {item.date_time[0] for item in archive.infolist()} == {1980}
         assert b"1980-01-01" in archive.read("docProps/core.xml")
         assert b"202" not in archive.read("docProps/core.xml")
+
+
+def test_a_workbook_begins_with_what_it_holds():
+    from openpyxl import load_workbook
+
+    tables = [Published("", [["a"], ["1"]]), Published("one row a store", [["b"], ["x"], ["y"]], "2. Stores")]
+    book = load_workbook(io.BytesIO(workbook(tables)))
+    assert book.sheetnames == ["contents", "table 1", "table 2"]
+    assert [[cell.value for cell in row] for row in book["contents"].rows] == [
+        ["table", "section", "title", "rows"],
+        [1, None, None, 1],
+        [2, "2. Stores", "one row a store", 2],
+    ]
+    assert book["table 2"].freeze_panes == "A2"
+    assert book["contents"]["A3"].hyperlink.location == "'table 2'!A1"
+
+
+def test_a_percentage_is_a_share_in_the_files_shown_as_on_the_page():
+    from openpyxl import load_workbook
+
+    html = "<table><thead><tr><th>a</th><th>b</th></tr></thead><tr><td>−12.5 %</td><td>1,234.50</td></tr></table>"
+    tables = PublishedTables()
+    page = tables.html(html, 1)
+    assert tables.tables[0].rows == [["a", "b"], ["-0.125", "1234.50"]]
+    assert '<a href="tables/01.csv">Table 1 as CSV</a>' in page
+    share, amount = load_workbook(io.BytesIO(workbook(tables.tables)))["table 1"][2]
+    assert (share.value, share.number_format) == (-0.125, "0.0%")
+    assert (amount.value, amount.number_format) == (1234.5, "#,##0.00")
+
+
+@pytest.mark.parametrize("text", ["007", "12 of 30", "1,23", "5 EUR", "1.2.3", "٣", "%"])
+def test_what_only_looks_like_a_number_stays_as_it_is_written(text):
+    tables = PublishedTables()
+    tables.html(f"<table><tr><td>{text}</td></tr></table>", 1)
+    assert tables.tables[0].rows[-1] == [text]
 
 
 def test_whole_numbers_lose_their_point_and_missing_ones_are_a_dash():

@@ -152,6 +152,7 @@ def _body(notebook: Any, writer: Writer, tables: PublishedTables) -> tuple[str, 
             flush()
             if source.strip():
                 blocks.append(Block(prose=writer.html(source, cell.get("attachments"))))
+                tables.section = writer.headings[-1].text if writer.headings else ""
         elif cell.cell_type == "code" and cell.source.strip():
             if "findings" in tags(cell):
                 flush()

@@ -14,7 +14,7 @@ import zipfile
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmlib.runner.grids import Grid, Number, grid, words
 from crmlib.runner.sanitising import clean_table
@@ -26,7 +26,16 @@ _PLAIN = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][-+]?\d{1,3})?")
 _MISSING = re.compile(r"(<td[^<>]*>)Na[NT](</td>)")  # a dash on the page; the files keep pandas' word
 _WIDE, _WIDER = 10, 18  # columns
 _LONG, _LONGER = 115, 155  # letters of a line: what 17.8 cm of paper hold of 8 and of 6 pt, with room between columns
+_WIDEST = 48  # letters of a workbook's column
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class Published(NamedTuple):
+    """A table as it is published: its caption, its heads and rows, the section it stands in."""
+
+    caption: str
+    rows: list[list[str]]
+    section: str = ""
 
 
 @dataclass
@@ -37,10 +46,13 @@ class PublishedTables:
     ----------
     fewest : int
         Customers that a described group has at least; 1 withholds nothing.
+    section : str
+        Heading above what comes next; whoever walks the page keeps it.
     """
 
     fewest: int = 1
-    tables: list[tuple[str, list[list[str]]]] = field(default_factory=list)
+    section: str = ""
+    tables: list[Published] = field(default_factory=list)
     withheld: Withheld = field(default_factory=Withheld)
 
     def html(self, html: str, number: int) -> str:
@@ -59,22 +71,25 @@ class PublishedTables:
             return ""
         self.withheld += total
         widest = longest = 0
+        links = []
         for table in bs4.BeautifulSoup(cleaned, "html.parser").find_all("table"):
             if table.find_parent("table") is None:
                 cells = grid(table)
-                self.tables.append((cells.caption, cells.values))
+                self.tables.append(Published(cells.caption, cells.values, self.section))
+                links.append(f'<a href="tables/{len(self.tables):02}.csv">Table {len(self.tables)} as CSV</a>')
                 widest, longest = max(widest, len(cells.names)), max(longest, _letters(cells))
         cleaned = _MISSING.sub(r"\1–\2", _on_paper(cleaned, widest, longest))
         said = total.sentence(self.fewest)
-        return cleaned + (f'<p class="withheld">{escape(said)}</p>' if said else "")
+        stated = f'<p class="withheld">{escape(said)}</p>' if said else ""
+        return f'{cleaned}{stated}<p class="file">{" · ".join(links)}</p>'
 
     def write(self, folder: Path) -> None:
         """Write `tables/NN.csv` and `tables.xlsx`, where there is any table."""
         if not self.tables:
             return
         (folder / "tables").mkdir(exist_ok=True)
-        for number, (_, rows) in enumerate(self.tables, 1):
-            (folder / "tables" / f"{number:02}.csv").write_text(csv_text(rows), encoding="utf-8", newline="")
+        for number, table in enumerate(self.tables, 1):
+            (folder / "tables" / f"{number:02}.csv").write_text(csv_text(table.rows), encoding="utf-8", newline="")
         (folder / "tables.xlsx").write_bytes(workbook(self.tables))
 
 
@@ -104,32 +119,50 @@ def csv_text(rows: list[list[str]]) -> str:
     return "\ufeff" + stream.getvalue()
 
 
-def workbook(tables: list[tuple[str, list[list[str]]]]) -> bytes:
-    """Workbook with a sheet a table; plain numbers are numbers, nothing is a formula."""
+def workbook(tables: list[Published]) -> bytes:
+    """Workbook with a list of the tables, then a sheet a table; numbers are numbers, nothing is a formula."""
     import datetime
 
     from openpyxl import Workbook
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    from openpyxl.worksheet.hyperlink import Hyperlink
 
     book = Workbook()
-    book.remove(book.active)
-    for number, (_, rows) in enumerate(tables, 1):
-        sheet = book.create_sheet(f"table {number}")
-        for line, row in enumerate(rows, 1):
-            for place, text in enumerate(row, 1):
-                cell = sheet.cell(line, place)
-                if _PLAIN.fullmatch(text):
-                    cell.value = float(text) if re.search("[.eE]", text) else int(text)
-                    if isinstance(text, Number):
-                        cell.number_format = _number_format(text.shown)
-                elif text:
-                    cell.value = neutral(ILLEGAL_CHARACTERS_RE.sub("", text))[:32_767]
-                    cell.data_type = "s"
+    contents = [["table", "section", "title", "rows"]]
+    for number, table in enumerate(tables, 1):
+        contents.append([str(number), table.section, table.caption, str(len(table.rows) - 1)])
+    _fill(book.active, "contents", contents)
+    for number, table in enumerate(tables, 1):
+        _fill(book.create_sheet(), f"table {number}", table.rows)
+        link = Hyperlink(ref=f"A{number + 1}", location=f"'table {number}'!A1")
+        book["contents"].cell(number + 1, 1).hyperlink = link
     book.properties.creator = "crmlib"
     book.properties.created = book.properties.modified = datetime.datetime(*_EPOCH)
     stream = io.BytesIO()
     book.save(stream)
     return _timeless(stream.getvalue())
+
+
+def _fill(sheet: Any, title: str, rows: list[list[str]]) -> None:
+    """Heads in bold that stay in sight, columns as wide as their texts."""
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    sheet.title, sheet.freeze_panes = title, "A2"
+    for line, row in enumerate(rows, 1):
+        for place, text in enumerate(row, 1):
+            cell = sheet.cell(line, place)
+            if _PLAIN.fullmatch(text):
+                cell.value = float(text) if re.search("[.eE]", text) else int(text)
+                cell.number_format = _number_format(text.shown) if isinstance(text, Number) else "General"
+            elif text:
+                cell.value = neutral(ILLEGAL_CHARACTERS_RE.sub("", text))[:32_767]
+                cell.data_type = "s"
+            if line == 1:
+                cell.font = Font(bold=True)
+    for place, column in enumerate(itertools.zip_longest(*rows, fillvalue=""), 1):
+        width = max(len(text.shown if isinstance(text, Number) else text) for text in column)
+        sheet.column_dimensions[get_column_letter(place)].width = min(width, _WIDEST) + 2
 
 
 def _number_format(shown: str) -> str:
