@@ -19,8 +19,8 @@ def overview(tables: Tables) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame, one row a table, indexed by its name
-        rows; customers (distinct customer_id, 0 without the column); first_day, last_day (text, of the
-        table's first column whose name ends in `_at`; empty without one); amount (sum, missing without one).
+        rows; customers (distinct customer_id that are known); first_day, last_day (text, of the table's first
+        column whose name ends in `_at`); amount (sum). Missing where the table has no such column.
     """
     import pandas as pd
 
@@ -34,14 +34,15 @@ def _row(name: str, native: Any) -> dict[str, object]:
     instant = next((column for column in columns if column.endswith("_at")), None)
     wanted = [nw.len().alias("rows")]
     if "customer_id" in columns:
-        wanted.append(nw.col("customer_id").n_unique().alias("customers"))
+        person = nw.col("customer_id")
+        unknown = person.is_null().any().cast(nw.Int64)  # one more distinct value, and nobody
+        wanted.append((person.n_unique() - unknown).alias("customers"))
     if instant:
         wanted += [nw.col(instant).min().alias("first_day"), nw.col(instant).max().alias("last_day")]
     if "amount" in columns:
         wanted.append(nw.col("amount").sum().alias("amount"))
     found = to_pandas(frame.select(*wanted).to_native()).iloc[0].to_dict()
-    days = {key: str(found[key])[:10] if instant else "" for key in ("first_day", "last_day")}
-    amount = float(found.get("amount", "nan"))
+    days = {key: str(found[key])[:10] if instant else None for key in ("first_day", "last_day")}
     # one pandas row has one type, so that counts beside money come as floats
-    counts = {key: int(found.get(key, 0)) for key in ("rows", "customers")}
-    return {"table": name, **counts, **days, "amount": amount}
+    people = int(found["customers"]) if "customers" in found else None
+    return {"table": name, "rows": int(found["rows"]), "customers": people, **days, "amount": found.get("amount")}
