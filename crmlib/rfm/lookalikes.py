@@ -15,23 +15,25 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crmlib.columns import numbers
-from crmlib.errors import ConvergenceError, DataError, MissingColumnsError, ParameterError
-from crmlib.frames import to_pandas, wrap
+from crmlib.errors import ConvergenceError, DataError, ParameterError
 from crmlib.intervals import bootstrap_interval, require_level
+from crmlib.rfm.attributes import (
+    attribute_table,
+    best_flags,
+    coarse_levels,
+    design_matrix,
+    frequent_levels,
+    level_names,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Level of an attribute that is missing.
-NOT_STATED = "not stated"
-#: Level that takes in all levels too rare to have an effect of their own.
-OTHER = "other"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,7 @@ class LookAlikes:
 
     def probabilities(self, prospects: pd.DataFrame) -> np.ndarray:
         """Probability of each prospect to be among the best, were they a customer like those of the fit."""
-        design = _design(_coarse(prospects, self.levels), self.levels)
+        design = design_matrix(coarse_levels(prospects, self.levels), self.levels)
         return np.asarray(1 / (1 + np.exp(-(design.to_numpy() @ self.coefficients.to_numpy()))))
 
     def odds_ratios(self, level: float = 0.95) -> pd.DataFrame:
@@ -127,15 +129,15 @@ def look_alikes(customers: pd.DataFrame, best: ArrayLike, *, attributes: Sequenc
     from statsmodels.discrete.discrete_model import Logit
     from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
-    customers = _attributes(customers, attributes)
-    y = _flags(best, len(customers))
+    customers = attribute_table(customers, attributes)
+    y = best_flags(best, len(customers))
     if not 0 < y.sum() < len(y):
         raise DataError(f"{int(y.sum())} of {len(customers)} customers are among the best; both kinds are needed")
-    levels = {name: _levels(_text(customers[name]), y, rarest) for name in attributes}
+    levels = {name: frequent_levels(level_names(customers[name]), y, rarest) for name in attributes}
     levels = {name: own for name, own in levels.items() if len(own) > 1}
     if not levels:
         raise DataError(f"no attribute has two levels with {rarest} of the best and of the others; take more customers")
-    design = _design(_coarse(customers, levels), levels)
+    design = design_matrix(coarse_levels(customers, levels), levels)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
@@ -182,8 +184,8 @@ def held_out_probabilities(
     ------
     As `look_alikes`.
     """
-    customers = _attributes(customers, attributes)
-    y = _flags(best, len(customers))
+    customers = attribute_table(customers, attributes)
+    y = best_flags(best, len(customers))
     smaller = int(min(y.sum(), (~y).sum()))
     if not 2 <= folds <= max(smaller, 2):
         raise ParameterError(f"folds is {folds}; give 2 to {max(smaller, 2)}")
@@ -228,70 +230,3 @@ def ranking_quality(
 
     low, high = bootstrap_interval(area, len(y), level=level, replicates=replicates, rng=rng)
     return float(area(np.ones((len(y), 1)))[0, 0]), float(low[0]), float(high[0])
-
-
-def _attributes(customers: Any, attributes: Sequence[str]) -> pd.DataFrame:
-    """Their columns, from any frame, in its order.
-
-    Raises
-    ------
-    MissingColumnsError, ParameterError
-    """
-    if isinstance(attributes, str) or not len(attributes):
-        raise ParameterError(f"attributes is {attributes!r}; give a list of names, at least one")
-    return to_pandas(wrap(customers, list(attributes), table="customers").to_native())
-
-
-def _flags(best: ArrayLike, customers: int) -> np.ndarray:
-    """Whether each customer is among the best.
-
-    Raises
-    ------
-    DataError
-    """
-    flags = numbers(best, "best")
-    if flags.shape != (customers,):
-        raise DataError(f"best has shape {flags.shape} for {customers} customers; give one of each")
-    if not np.all((flags == 0) | (flags == 1)):
-        raise DataError("best must be true or false for every customer, as best_customers gives it")
-    return np.asarray(flags == 1)
-
-
-def _text(values: pd.Series) -> pd.Series:
-    return values.astype("object").where(values.notna(), NOT_STATED).astype(str)
-
-
-def _levels(values: pd.Series, best: np.ndarray, rarest: int) -> tuple[str, ...]:
-    """Levels that are frequent enough, the most frequent first; "other" last where some are not."""
-    import pandas as pd
-
-    counts = pd.crosstab(values.to_numpy(), best).reindex(columns=[True, False], fill_value=0)
-    kept = counts[counts.min(axis=1) >= rarest].sum(axis=1)
-    names = [str(name) for name in kept.sort_values(ascending=False, kind="stable").index]
-    joined = counts.drop(names).sum()
-    if len(counts) > len(names) and OTHER not in names and joined.min() >= rarest:
-        names.append(OTHER)
-    return tuple(names)
-
-
-def _coarse(customers: pd.DataFrame, levels: dict[str, tuple[str, ...]]) -> pd.DataFrame:
-    """Attributes with what is no level put to "other", or to the reference where there is none."""
-    import pandas as pd
-
-    if missing := [name for name in levels if name not in customers.columns]:
-        raise MissingColumnsError(f"prospects lack {', '.join(map(repr, missing))}; give the attributes of the fit")
-    columns: dict[str, Any] = {}
-    for name, own in levels.items():
-        values = _text(customers[name])
-        columns[name] = values.where(values.isin(own), OTHER if OTHER in own else own[0]).to_numpy()
-    return pd.DataFrame(columns)
-
-
-def _design(coarse: pd.DataFrame, levels: dict[str, tuple[str, ...]]) -> pd.DataFrame:
-    import pandas as pd
-
-    columns: dict[str, Any] = {"intercept": np.ones(len(coarse))}
-    for name, own in levels.items():
-        for level in own[1:]:
-            columns[f"{name}: {level}"] = (coarse[name] == level).to_numpy(dtype=float)
-    return pd.DataFrame(columns)
