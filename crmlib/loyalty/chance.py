@@ -19,7 +19,7 @@ from crmlib.intervals import require_level
 from crmlib.loyalty.concentration import gini, logit_interval, top_share
 from crmlib.loyalty.tables import window_totals
 from crmlib.models import NBD, gamma_top_share, nbd_top_share
-from crmlib.models.nbd import require_part
+from crmlib.models.top_shares import require_part
 
 if TYPE_CHECKING:
     import pandas as pd

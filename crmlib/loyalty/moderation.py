@@ -15,7 +15,7 @@ from crmlib.errors import DataError
 from crmlib.intervals import FEWEST, require_level
 from crmlib.loyalty.concentration import logit_interval
 from crmlib.models import NBD, NBDResults
-from crmlib.models.nbd import require_part
+from crmlib.models.top_shares import require_part
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,11 +18,12 @@ from crmlib.models.dirichlet import Dirichlet, DirichletResults
 from crmlib.models.gamma_gamma import GammaGamma, GammaGammaResults
 from crmlib.models.market import DirichletMarket, dirichlet_from_measures
 from crmlib.models.modified_beta_geo import ModifiedBetaGeoNBD
-from crmlib.models.nbd import NBD, NBDResults, gamma_top_share, nbd_top_share
+from crmlib.models.nbd import NBD, NBDResults
 from crmlib.models.pareto_nbd import ParetoNBD
 from crmlib.models.predictions import TransactionResults
 from crmlib.models.renewals import ContractResults
 from crmlib.models.shifted_beta_geometric import ShiftedBetaGeometric
+from crmlib.models.top_shares import gamma_top_share, nbd_top_share
 
 __all__ = [
     "NBD",
