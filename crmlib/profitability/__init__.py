@@ -27,7 +27,8 @@ from crmlib.profitability.changes import (
 from crmlib.profitability.drivers import driver_quantities
 from crmlib.profitability.firing import death_spiral, firing_curve
 from crmlib.profitability.levers import Lever, decision_table, lever
-from crmlib.profitability.margin import customer_margin, income_statement, per_hundred
+from crmlib.profitability.losses import Unprofitable, unprofitable
+from crmlib.profitability.margin import customer_margin
 from crmlib.profitability.measures import lever_comparison
 from crmlib.profitability.migration import Rise, migration_matrix, quantile_groups, rise
 from crmlib.profitability.options import option_value
@@ -55,15 +56,9 @@ from crmlib.profitability.pyramid import (
 )
 from crmlib.profitability.rivals import poaching_simulation
 from crmlib.profitability.sensitivity import cost_sensitivity
+from crmlib.profitability.statement import income_statement, per_hundred
 from crmlib.profitability.truth import selection_truth, true_margins
-from crmlib.profitability.whale import (
-    Unprofitable,
-    WhalePeak,
-    unprofitable,
-    whale_band,
-    whale_curve,
-    whale_peak,
-)
+from crmlib.profitability.whale import WhalePeak, whale_band, whale_curve, whale_peak
 
 __all__ = [
     "TIERS",

@@ -10,7 +10,8 @@ import numpy as np
 
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
 from crmlib.profitability.activities import activities
-from crmlib.profitability.drivers import Count, Day, collected, in_order
+from crmlib.profitability.counts import Count
+from crmlib.profitability.drivers import Day, collected, in_order
 
 if TYPE_CHECKING:
     import pandas as pd

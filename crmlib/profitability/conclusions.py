@@ -11,10 +11,11 @@ from crmlib.findings import Finding, between, count, money, percent, verdict
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crmlib.profitability.losses import Unprofitable
     from crmlib.profitability.migration import Rise
     from crmlib.profitability.periods import Persistence
     from crmlib.profitability.poaching import BreakEven
-    from crmlib.profitability.whale import Unprofitable, WhalePeak
+    from crmlib.profitability.whale import WhalePeak
 
 
 def answer(found: BreakEven, *, customers: int, days: int, currency: str) -> Finding:

@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from crmlib.data.contracts import CONTRACTS
 from crmlib.errors import ParameterError
-from crmlib.frames import as_date, day_number, wrap
+from crmlib.frames import as_date
+from crmlib.profitability.counts import (
+    ACQUIRED,
+    MONTHS,
+    ORDERS,
+    RETURNS,
+    Count,
+    instant_column,
+    rows_of,
+    schema_of,
+    value_of,
+)
 
 Day = str | datetime.date | None
 
-_ORDERS, _RETURNS, _REFUNDS = "[orders]", "[returns]", "[refunds]"
 _ROWS = "[rows]"  # an aggregate needs a column
-_MONTHS, _ACQUIRED = "[months]", "[acquired]"
-_DAYS_A_MONTH = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How a driver is counted: rows of a table, or the sum of one of its columns; spread over so many months."""
-
-    table: str
-    column: str | None = None
-    spread: float | None = None
-
-    @property
-    def reaches_back(self) -> bool:
-        """Whether rows from before the period count in it."""
-        return self.column == _MONTHS or self.spread is not None
-
-
-#: Amounts paid back: orders of a negative amount.
-REFUNDS = Count("orders", _REFUNDS)
 
 
 def driver_quantities(
@@ -92,10 +80,10 @@ def driver_quantities(
 def offered(tables: Mapping[str, Any]) -> list[str]:
     """Names of the drivers that the tables offer, the plain ones first."""
     names = ["customers", "orders", "returns", "revenue", *(["lines"] if "order_lines" in tables else [])]
-    dated = "customers" in tables and "acquired_at" in _schema(tables["customers"])
+    dated = "customers" in tables and "acquired_at" in schema_of(tables["customers"])
     names += ["months", "acquisition"] if dated else []
     others = [name for name in tables if name not in ("customers", "orders", "order_lines", "returns")]
-    names += [name for name in others if "customer_id" in _schema(tables[name])]
+    names += [name for name in others if "customer_id" in schema_of(tables[name])]
     for table in ("orders", "order_lines"):
         names += [name for name in _numeric(tables, table) if name not in ("amount", *names)]
     return names
@@ -110,19 +98,19 @@ def counted(tables: Mapping[str, Any], driver: str) -> Count:
         The tables do not offer it.
     """
     if driver == "orders":
-        return Count("orders", _ORDERS)
+        return Count("orders", ORDERS)
     if driver in ("months", "acquisition") and driver in offered(tables):
-        return Count("customers", _MONTHS if driver == "months" else _ACQUIRED)
+        return Count("customers", MONTHS if driver == "months" else ACQUIRED)
     plain = {"lines": Count("order_lines"), "revenue": Count("orders", "amount")}.get(driver)
     if plain is not None and plain.table in tables:
         return plain
-    if driver in tables and driver != "order_lines" and "customer_id" in _schema(tables[driver]):
+    if driver in tables and driver != "order_lines" and "customer_id" in schema_of(tables[driver]):
         return Count(driver)
     for table in ("orders", "order_lines"):
         if driver in _numeric(tables, table):
             return Count(table, driver)
     if driver == "returns":
-        return Count("orders", _RETURNS)
+        return Count("orders", RETURNS)
     table, _, column = driver.partition(".")
     if column and table in tables and column in _numeric(tables, table):
         return Count(table, column)
@@ -146,9 +134,9 @@ def collected(tables: Mapping[str, Any], sums: Mapping[str, Count], *, since: Da
     parts = []
     for table, back in wanted:
         own = {name: count for name, count in sums.items() if (count.table, count.reaches_back) == (table, back)}
-        day = _instant(table, _schema(tables[table])) if back else None
-        rows = _rows(tables, table, [count.column for count in own.values()], None if back else first, last, day)
-        values = {name: _value(count, first, last, day).cast(nw.Float64) for name, count in own.items()}
+        day = instant_column(table, schema_of(tables[table])) if back else None
+        rows = rows_of(tables, table, [count.column for count in own.values()], None if back else first, last, day)
+        values = {name: value_of(count, first, last, day).cast(nw.Float64) for name, count in own.items()}
         parts.append(_summed(rows.select("customer_id", **(values or {_ROWS: nw.lit(1.0)}))))
     # Each table is added up on its own columns first, so that few and narrow rows are stacked.
     zero = nw.lit(0.0)
@@ -181,96 +169,12 @@ def _spread(tables: Mapping[str, Any], driver: str) -> Count:
     if not 0 < number < float("inf"):
         raise ParameterError(f"the driver {driver!r} is spread over {months!r} months; give a number, as in {base}/12")
     count = counted(tables, base)
-    if count.reaches_back or _instant(count.table, _schema(tables[count.table])) is None:
+    if count.reaches_back or instant_column(count.table, schema_of(tables[count.table])) is None:
         raise ParameterError(f"{base!r} cannot be spread over months, for it has no day; use it without /{months}")
     return Count(count.table, count.column, number)
-
-
-def _value(count: Count, first: datetime.date | None, last: datetime.date | None, day: str | None) -> nw.Expr:
-    """What one row adds."""
-    amount = nw.col("amount")
-    signs: dict[str | None, tuple[nw.Expr, Any]] = {
-        _ORDERS: (amount >= 0, 1.0),
-        _RETURNS: (amount < 0, 1.0),
-        _REFUNDS: (amount < 0, -amount),
-    }
-    if count.column == _MONTHS:
-        return _days(first, last, "acquired_at") / _DAYS_A_MONTH
-    if count.column in signs:
-        which, what = signs[count.column]
-        value = nw.when(which).then(what).otherwise(nw.lit(0.0))
-    elif count.column == _ACQUIRED:
-        value = nw.when(~nw.col("acquired_at").is_null()).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
-    else:
-        value = nw.lit(1.0) if count.column is None else nw.col(count.column).cast(nw.Float64).fill_null(0.0)
-    if count.spread is None or day is None:
-        return value
-    length = count.spread * _DAYS_A_MONTH
-    return value * _days(first, last, day, length) / length
-
-
-def _days(first: datetime.date | None, last: datetime.date | None, column: str, length: float | None = None) -> nw.Expr:
-    """Whole days of the period from the row's day on, that day included; at most `length` after it."""
-    if last is None:
-        raise ParameterError("a driver over 'months' needs the period's end; give as_of")
-    epoch = datetime.date(1970, 1, 1)
-    start = came = day_number(nw.col(column))
-    end = nw.lit(float((last - epoch).days + 1))
-    if length is not None:
-        end = nw.min_horizontal(end, came.cast(nw.Float64) + length)
-    if first is not None:
-        start = nw.max_horizontal(came, nw.lit((first - epoch).days))
-    return nw.max_horizontal(end - start.cast(nw.Float64), nw.lit(0.0))
-
-
-def _rows(
-    tables: Mapping[str, Any], table: str, columns: Sequence[str | None], first: Any, last: Any, day: str | None
-) -> Any:
-    """Rows of a table within the period, with their customer; lines find theirs through their order."""
-    plain = [column for column in columns if column and not column.startswith("[")]
-    if table == "orders":
-        plain.append("amount")
-    if _ACQUIRED in columns:
-        plain.append("acquired_at")
-    if table == "order_lines":
-        orders = _rows(tables, "orders", ["order_id"], first, last, None).select("order_id", "customer_id")
-        lines = wrap(tables[table], sorted({"order_id", *plain}), table=table)
-        return lines.join(orders, on="order_id", how="inner")
-    if day is None and (first or last):
-        day = _instant(table, _schema(tables[table]))
-    wanted = sorted({"customer_id", *plain, *([day] if day else [])})
-    rows = wrap(tables[table], wanted, table=table).filter(~nw.col("customer_id").is_null())
-    rows = rows.filter(~nw.col(day).is_null()) if day else rows
-    return _within(rows, day, first, last) if day else rows
-
-
-def _within(rows: Any, column: str, first: datetime.date | None, last: datetime.date | None) -> Any:
-    """Rows from the first day to the end of the last."""
-    instant = nw.col(column)
-    if rows.collect_schema()[column] == nw.Date:
-        edges: list[Any] = [first, last and last + datetime.timedelta(days=1)]
-    else:
-        days = (first, last and last + datetime.timedelta(days=1))
-        edges = [day and datetime.datetime.combine(day, datetime.time()) for day in days]
-    if edges[0] is not None:
-        rows = rows.filter(instant >= nw.lit(edges[0]))
-    return rows.filter(instant < nw.lit(edges[1])) if edges[1] is not None else rows
-
-
-def _instant(table: str, schema: Mapping[str, Any]) -> str | None:
-    """Column by which a row of the table falls into a period."""
-    if table == "orders":
-        return "ordered_at"
-    contract = CONTRACTS.get(table)
-    known = [column.name for column in contract.columns if column.event] if contract else []
-    return next((name for name in (*known, *schema) if name in schema and name.endswith("_at")), None)
 
 
 def _numeric(tables: Mapping[str, Any], table: str) -> list[str]:
     if table not in tables:
         return []
-    return [name for name, kind in _schema(tables[table]).items() if kind.is_numeric() and not name.endswith("_id")]
-
-
-def _schema(frame: Any) -> Mapping[str, Any]:
-    return nw.from_native(frame).collect_schema()
+    return [name for name, kind in schema_of(tables[table]).items() if kind.is_numeric() and not name.endswith("_id")]

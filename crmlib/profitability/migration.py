@@ -9,8 +9,8 @@ import numpy as np
 
 from crmlib.columns import number_table, numbers
 from crmlib.errors import DataError, ParameterError
+from crmlib.profitability.losses import wilson
 from crmlib.profitability.margin import require_margins
-from crmlib.profitability.whale import wilson
 
 if TYPE_CHECKING:
     import pandas as pd

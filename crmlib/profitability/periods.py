@@ -13,9 +13,9 @@ from crmlib.errors import DataError, MissingColumnsError, ParameterError
 from crmlib.frames import as_date, to_pandas, wrap
 from crmlib.intervals import FEWEST, bootstrap_interval
 from crmlib.profitability.drivers import Day
+from crmlib.profitability.losses import wilson
 from crmlib.profitability.margin import require_margins
 from crmlib.profitability.migration import quantile_groups, require_pairs
-from crmlib.profitability.whale import wilson
 
 if TYPE_CHECKING:
     import pandas as pd

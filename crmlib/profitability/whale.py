@@ -39,32 +39,6 @@ class WhalePeak:
     profit_share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Unprofitable:
-    """Customers with a margin below zero, with intervals at `level`; that of the loss is NaN with fewer than 30.
-
-    Attributes
-    ----------
-    customers, of : int
-        How many there are, of how many.
-    share, low, high : float
-        The same as a share (0-1) with Wilson's interval.
-    loss, loss_low, loss_high : float
-        Sum of their margins, 0 or less, with the bootstrap interval over customers.
-    level : float
-    """
-
-    customers: int
-    of: int
-    share: float
-    low: float
-    high: float
-    loss: float
-    loss_low: float
-    loss_high: float
-    level: float
-
-
 def whale_curve(margin: ArrayLike, *, rank_by: ArrayLike | None = None) -> pd.DataFrame:
     """Array: cumulative profit by rank, the best customer first.
 
@@ -106,7 +80,7 @@ def whale_curve(margin: ArrayLike, *, rank_by: ArrayLike | None = None) -> pd.Da
     """
     import pandas as pd
 
-    values, by = _pair(margin, rank_by)
+    values, by = paired(margin, rank_by)
     n = len(values)
     ends, profit = _steps(values, by, np.ones(n))
     rank = np.arange(n + 1)
@@ -175,7 +149,7 @@ def whale_band(
     import pandas as pd
 
     require_level(level)
-    values, by = _pair(margin, rank_by)
+    values, by = paired(margin, rank_by)
     at = np.linspace(0, 1, 51) if shares is None else np.asarray(shares, dtype=float)
     if at.ndim != 1 or not ((at >= 0) & (at <= 1)).all():
         raise ParameterError("shares of customers lie between 0 and 1")
@@ -194,56 +168,8 @@ def whale_band(
     return table.assign(low=low, high=high)
 
 
-def unprofitable(
-    margin: ArrayLike, *, level: float = 0.95, replicates: int = 1_000, rng: np.random.Generator
-) -> Unprofitable:
-    """Array: share of customers with a margin below zero, and what they lose together, with intervals.
-
-    A margin of exactly 0 is no loss.
-
-    Parameters
-    ----------
-    margin : array-like, shape (n,)
-    level, replicates
-        Level of the intervals; number of bootstrap replicates.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Unprofitable
-
-    Raises
-    ------
-    DataError
-        No customers, or a margin is missing.
-    """
-    values, _ = _pair(margin, None)
-    n = len(values)
-    if n == 0:
-        raise DataError("there are no customers; take a longer period")
-    below = values < 0
-    share, low, high = wilson(int(below.sum()), n, level=level)
-    losses = np.minimum(values, 0)
-    ends = np.full(2, np.nan)
-    if below.sum() >= FEWEST:
-        drawn = bootstrap_interval(lambda w: losses[None, :] @ w, n, level=level, replicates=replicates, rng=rng)
-        ends = np.array([end[0] for end in drawn])
-    loss_low, loss_high = (float(end) for end in ends)
-    return Unprofitable(int(below.sum()), n, share, low, high, float(losses.sum()), loss_low, loss_high, level)
-
-
-def wilson(successes: int, of: int, *, level: float) -> tuple[float, float, float]:
-    """Share with Wilson's interval; all NaN where there is nobody."""
-    from statsmodels.stats.proportion import proportion_confint
-
-    require_level(level)
-    if of == 0:
-        return np.nan, np.nan, np.nan
-    low, high = proportion_confint(successes, of, alpha=1 - level, method="wilson")
-    return successes / of, float(low), float(high)
-
-
-def _pair(margin: ArrayLike, rank_by: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+def paired(margin: ArrayLike, rank_by: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+    """Margins, and what they are ranked by, of as many customers."""
     values = numbers(margin, "margin")
     by = values if rank_by is None else numbers(rank_by, "rank_by")
     if values.ndim != 1 or values.shape != by.shape:
