@@ -17,7 +17,7 @@ Efron, B. (1979), Bootstrap methods: another look at the jackknife, Annals of St
 from crmlib.attribution import conclusions
 from crmlib.attribution.aggregated import from_paths
 from crmlib.attribution.comparison import paired_comparison, ranking
-from crmlib.attribution.estimates import credits, credits_by_rule, removal_effects, share_table, transition_matrix
+from crmlib.attribution.estimates import credits, credits_by_rule, share_table
 from crmlib.attribution.events import journeys, journeys_until
 from crmlib.attribution.exploration import conversion_times, frequent_paths, path_lengths
 from crmlib.attribution.game import ordered_shapley
@@ -26,6 +26,7 @@ from crmlib.attribution.holdout import holdout_effect, reconciliation, regional_
 from crmlib.attribution.money import acquisition_costs, channel_costs, costs_by_rule, has_costs
 from crmlib.attribution.order import order_choice
 from crmlib.attribution.positional import Rule
+from crmlib.attribution.removal import removal_effects, transition_matrix
 from crmlib.attribution.rules import (
     first_touch,
     last_non_direct,
