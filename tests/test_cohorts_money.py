@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmlib import cohorts, data
-from crmlib.cohorts.revenue import MOVES
+from crmlib.cohorts.changes import MOVES
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
 from crmlib.frames import to_pandas
 from crmlib.models import BetaDiscreteWeibull, ShiftedBetaGeometric

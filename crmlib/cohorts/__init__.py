@@ -18,19 +18,14 @@ Kaplan, E. L., & Meier, P. (1958), Nonparametric estimation from incomplete obse
 """
 
 from crmlib.cohorts import conclusions, contract_conclusions
+from crmlib.cohorts.changes import revenue_bridge, revenue_changes, revenue_retention
 from crmlib.cohorts.conclusions import cohort_name, completed_ages
 from crmlib.cohorts.contractual import LogRank, contract_spells, log_rank, renewals_made
 from crmlib.cohorts.hazards import CoxRegression, cox_regression
 from crmlib.cohorts.heterogeneity import retention_by_kind, retention_by_renewal, simulated_contracts
 from crmlib.cohorts.projection import projection_errors, published_survivors, retention_projections
 from crmlib.cohorts.proportionality import proportionality, ratios_by_tenure
-from crmlib.cohorts.revenue import (
-    revenue_bridge,
-    revenue_changes,
-    revenue_retention,
-    revenue_shares,
-    revenue_triangle,
-)
+from crmlib.cohorts.revenue import revenue_shares, revenue_triangle
 from crmlib.cohorts.shares import cohort_comparison, pooled_retention, retention_intervals, returned_triangle
 from crmlib.cohorts.spending import Effort, customer_equity, response, spending_plan
 from crmlib.cohorts.survival import curve_at, groups_at, survival_by_group, survival_curve
