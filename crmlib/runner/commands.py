@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from crmlib.runner.hooks import Hooks
     from crmlib.runner.requests import Request
 
+_SECONDS = click.IntRange(1, 7 * 24 * 3600)
+
 
 @click.group()
 def report() -> None:
@@ -27,8 +29,8 @@ def report() -> None:
 @click.option("--force", is_flag=True, help="Run reports that are up to date too.")
 @click.option("-p", "given", metavar="KEY=VALUE", multiple=True, help="Another value for a parameter; repeatable.")
 @click.option("--as", "as_name", metavar="NAME", help="Publish a run with -p under this name.")
-@click.option("--cell-timeout", type=click.IntRange(1), metavar="SECONDS", help="Longest time for a cell.")
-@click.option("--run-timeout", type=click.IntRange(1), metavar="SECONDS", help="Longest time for a report.")
+@click.option("--cell-timeout", type=_SECONDS, metavar="SECONDS", help="Longest time for a cell.")
+@click.option("--run-timeout", type=_SECONDS, metavar="SECONDS", help="Longest time for a report.")
 @click.option("--as-of", metavar="DATE", help="Day that every report shall look at, YYYY-MM-DD.")
 @click.option("--retries", type=click.IntRange(0, 10), metavar="N", help="Runs after a dead kernel or a timeout.")
 @click.option("--on-failure", default="", metavar="CMD", help="Start this after each failure, with the run's folder.")
@@ -75,6 +77,8 @@ def report_run(
     if cold:
         os.environ["CRM_COLD_KERNELS"] = "1"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends as Ctrl-C does
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # so does a terminal that closes, unless nohup says no
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     root = project_root()
     hooks = Hooks(on_failure, on_success)
     try:
@@ -182,10 +186,8 @@ def report_history(name: str | None, last: int) -> None:
         if record.get("message"):
             click.echo(f"  {record['message']}")
         earlier = history.before(known, record) if record["outcome"] == "good" else None
-        if earlier:
-            moved = [move for move in history.differences(root, earlier, record) if move.moved]
-            for line in [move.line for move in moved] or ["nothing moved beyond its error since the run before"]:
-                click.echo(f"  {line}")
+        for line in history.moved(root, earlier, record) if earlier else []:
+            click.echo(f"  {line}")
     if len(known) > last:
         click.echo(f"{len(known) - last} earlier runs are not shown; --last N shows more")
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from crmlib.errors import ParameterError
+from crmlib.errors import DataError, ParameterError
 from crmlib.runner import records
 from crmlib.runner.comparisons import Move, flagged, moves
 from crmlib.runner.records import Record
@@ -74,6 +74,15 @@ def differences(root: Path, first: Record, second: Record) -> list[Move]:
     return flagged(moves(root, first, second))
 
 
+def moved(root: Path, earlier: Record, record: Record) -> list[str]:
+    """What moved beyond its error between two good runs, a line each, or that nothing did."""
+    try:
+        lines = [move.line for move in differences(root, earlier, record) if move.moved]
+    except DataError as error:  # of one run, which must not hide the others
+        return [f"not compared: {error}"]
+    return lines or ["nothing moved beyond its error since the run before"]
+
+
 def pruned(root: Path, keep: int, *, dry: bool = False) -> list[str]:
     """Names of the run folders deleted: all but the last `keep` of each report or variant.
 
@@ -98,11 +107,12 @@ def pruned(root: Path, keep: int, *, dry: bool = False) -> list[str]:
         safe |= {record["run"] for record in own[-keep:]}
         safe |= {record["run"] for record in [item for item in own if item["outcome"] == "good"][-1:]}
     folder = root / records.FOLDER / "runs"
+    for rest in [] if dry else folder.glob(".gone-*"):  # of a deletion that was cut short
+        shutil.rmtree(rest, ignore_errors=True)
     gone = [name for name in dict.fromkeys(record["run"] for record in known) if name not in safe]
     gone = [name for name in gone if (folder / name).is_dir()]
     for name in [] if dry else gone:
         aside = folder / f".gone-{name}"
-        shutil.rmtree(aside, ignore_errors=True)
         with contextlib.suppress(OSError):  # one that cannot be deleted is tried again next time
             (folder / name).rename(aside)
             shutil.rmtree(aside)

@@ -19,15 +19,16 @@ import datetime
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from crmlib.errors import BusyError
+from crmlib.runner import journal
+from crmlib.runner.journal import Record as Record
 
 FOLDER = "reports"
-
-Record = dict[str, Any]
 
 
 def run_folder(root: Path, name: str, key: str, at: datetime.datetime) -> Path:
@@ -45,9 +46,10 @@ def run_folder(root: Path, name: str, key: str, at: datetime.datetime) -> Path:
 
 def write_atomic(path: Path, content: str) -> None:
     """Put the text in place of the file, whole or not at all, flushed to the disk."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = _beside(path)
     try:
-        with beside.open("w", encoding="utf-8", newline="\n") as stream:
+        # What no UTF-8 can hold, such as the name of a file in another encoding, is spelt out; in JSON, as JSON does.
+        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -57,37 +59,24 @@ def write_atomic(path: Path, content: str) -> None:
     _flush(path.parent)
 
 
+def _beside(path: Path) -> Path:
+    """A name beside the file, of this thread alone: reports that run together may write the same file."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+
+
 def write_record(folder: Path, record: Record) -> None:
     """Write `run.json` of a run's folder."""
     write_atomic(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def append(root: Path, record: Record) -> None:
-    """Add the run's line to `runs.jsonl`, flushed to the disk; a torn last line is left behind."""
-    path = root / FOLDER / "runs.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(record, ensure_ascii=False).encode()
-    with path.open("ab+") as stream:
-        if stream.tell():
-            stream.seek(-1, os.SEEK_END)
-            line = line if stream.read(1) == b"\n" else b"\n" + line
-        stream.write(line + b"\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+    """Add the run's line to `runs.jsonl`, flushed to the disk."""
+    journal.append(root / FOLDER, record)
 
 
 def records(root: Path) -> list[Record]:
-    """All runs, oldest first; lines that cannot be read are passed over."""
-    path = root / FOLDER / "runs.jsonl"
-    if not path.is_file():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
-            record = json.loads(line)
-            if isinstance(record, dict) and "report" in record and "outcome" in record:
-                found.append(record)
-    return found
+    """All runs, oldest first; lines that cannot be trusted are passed over."""
+    return journal.records(root / FOLDER)
 
 
 def publish(root: Path, name: str, folder: Path) -> None:
@@ -96,7 +85,7 @@ def publish(root: Path, name: str, folder: Path) -> None:
     latest.mkdir(parents=True, exist_ok=True)
     _flush(folder)
     _flush(folder.parent)
-    beside = latest / f".{name}.{os.getpid()}"
+    beside = _beside(latest / name)
     beside.unlink(missing_ok=True)
     beside.symlink_to(Path("..") / "runs" / folder.name, target_is_directory=True)
     beside.replace(latest / name)
@@ -148,8 +137,10 @@ def running(root: Path) -> list[Record]:
 
 def recover(root: Path) -> list[Record]:
     """Record the runs whose runner died before it could, as interrupted; those runs."""
-    lost = [record for record in _unrecorded(root) if _free(root, record)]
-    for record in lost:
+    lost = []
+    for record in [record for record in _unrecorded(root) if _free(root, record)]:
+        if any(record["run"] == known.get("run") for known in records(root)):
+            continue  # it ended, and was recorded by its own runner, while we looked
         if record["outcome"] == "running":
             record |= {
                 "outcome": "interrupted",
@@ -158,15 +149,18 @@ def recover(root: Path) -> list[Record]:
             }
             write_record(root / FOLDER / "runs" / record["run"], record)
         append(root, record)
+        lost.append(record)
     return lost
 
 
 def _unrecorded(root: Path) -> Iterable[Record]:
     known = {record.get("run") for record in records(root)}
-    for path in sorted((root / FOLDER / "runs").glob("*/run.json")):
+    for path in sorted((root / FOLDER / "runs").glob("[!.]*/run.json")):
         if path.parent.name not in known:
             with contextlib.suppress(ValueError, OSError):
-                yield json.loads(path.read_text(encoding="utf-8"))
+                record = json.loads(path.read_text(encoding="utf-8"))
+                if journal.begun(record) and record["run"] == path.parent.name:
+                    yield record
 
 
 def _free(root: Path, record: Record) -> bool:
