@@ -51,6 +51,12 @@ def test_one_notebook_is_fanned_out_over_values(root):
         requests(root, ["stores"], given={"share": "0.5"})
 
 
+def test_marks_of_letters_are_left_out_of_names(root):
+    found = planned(root, STORES.format("{source: [Köln, ÅRHUS, Łódź 2, Straße]}"))
+    assert [report.name for report in found] == ["stores-koln", "stores-arhus", "stores-odz-2", "stores-strasse"]
+    assert found[0].parameters["source"] == "Köln"
+
+
 def test_values_may_be_named(root):
     found = planned(root, STORES.format("{source: {north: data/1, south: data/2}}"))
     assert {report.name: report.parameters["source"] for report in found} == {
@@ -73,6 +79,13 @@ def test_values_may_be_named(root):
         ("{source: [是]}", ["gives no name of its own"]),
         ("{source: [a, b]}, parameters: {source: c}", ["stands under parameters too"]),
         ("{source: {../x: a}}", ["lower-case letters"]),
+        ('{source: {"": a}}', ["the name '' must be lower-case"]),
+        ("{source: {Nord: a}}", ["the name 'Nord' must be lower-case"]),
+        ("{source: [Zürich, zurich]}", ["gives no name of its own"]),
+        (
+            "{source: [x, x-y], as_of: {y-z: 2020-01-01, z: 2020-01-02}}",
+            ["two combinations give the name 'stores-x-y-z'"],
+        ),
     ],
 )
 def test_faults_of_for_each_are_named(root, entry, faults):
@@ -142,6 +155,18 @@ def test_stale_data_are_refused_with_their_age(root):
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.parametrize("setting", ["max_age_days: 7", "as_of: latest"])
+def test_data_that_end_in_the_future_are_refused(root, setting):
+    """One mistyped year would hide for ever that nothing is delivered any more."""
+    shop(root, "2052-06-30")
+    (report,) = planned(root, FRESH.format("shop", setting))
+    with pytest.raises(DataError, match="2052-06-30, which is yet to come"):
+        resolved(root, report, datetime.date(2025, 7, 7))
+    assert resolved(root, report, datetime.date(2052, 6, 29))[1] == "2052-06-30"  # elsewhere it is tomorrow
+    with pytest.raises(DataError, match="yet to come"):
+        resolved(root, report, datetime.date(2052, 6, 28))
+
+
 def test_latest_is_the_last_day_of_the_data(root):
     shop(root)
     (report,) = planned(root, FRESH.format("shop", "as_of: latest"))
@@ -165,6 +190,8 @@ def test_a_day_may_be_stated_once(root):
         requests(root, ["a"], as_of="2025-03-01", given={"as_of": "2025-03-02"})
     with pytest.raises(ParameterError, match="is no day"):
         requests(root, as_of="yesterday")
+    with pytest.raises(ParameterError, match="give a day"):
+        requests(root, as_of="")  # a shell's variable that was not set
 
 
 @pytest.mark.parametrize("setting", ["as_of: latest", "max_age_days: 3"])

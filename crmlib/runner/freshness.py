@@ -11,6 +11,9 @@ from crmlib.runner.extents import age_in_days, extent
 from crmlib.runner.plan import LATEST, Report
 from crmlib.runner.provenance import data_hashes
 
+#: Days by which data may end later than today: where the sun rises, tomorrow has begun.
+_ZONES = 1
+
 
 def resolved(root: Path, report: Report, today: datetime.date) -> tuple[Report, str | None]:
     """The report as it will be run, and the last day of its data where the plan asks for it.
@@ -25,7 +28,7 @@ def resolved(root: Path, report: Report, today: datetime.date) -> tuple[Report, 
     Raises
     ------
     SourceError, DataError
-        The data are missing or cannot be read, or hold no date.
+        The data are missing or cannot be read, hold no date, or one that is yet to come.
     StaleDataError
         They ended more than `max_age_days` ago.
     """
@@ -39,6 +42,11 @@ def resolved(root: Path, report: Report, today: datetime.date) -> tuple[Report, 
         age = age_in_days(found, today)
         if found.last_day is None or age is None:
             raise DataError(f"the data of {source!r} hold no date, so {wants} means nothing; leave it out of the plan")
+        if age < -_ZONES:
+            raise DataError(
+                f"the data of {source!r} end on {found.last_day}, which is yet to come: a wrong date hides how old "
+                "they are; correct it"
+            )
         if report.max_age_days is not None and age > report.max_age_days:
             raise StaleDataError(
                 f"the data of {source!r} end on {found.last_day}, {age} days ago; "

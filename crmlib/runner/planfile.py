@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from crmlib.project import MARK
 
 _KEYS = ("reports", "keep")
 _MOST = 10_000  # reports of one entry
+_PART = re.compile("[a-z0-9_-]+")  # of a report's name
 
 
 @dataclass
@@ -94,6 +96,8 @@ def _fanned(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     fanned = {}
     for combination in itertools.product(*(values.items() for values in named.values())):
         own = "-".join([name, *(short for short, _ in combination)])
+        if own in fanned:
+            raise ParameterError(f"two combinations give the name {own!r}; name the values otherwise")
         values = dict(zip(named, (value for _, value in combination), strict=True))
         title = rest.get("title")
         fanned[own] = {**rest, "parameters": {**given, **values} if isinstance(given, dict) else given}
@@ -112,10 +116,12 @@ def _named(parameter: str, values: Any) -> dict[str, str]:
     if not all(isinstance(text, str) for text in texts):
         raise ParameterError(f"{parameter}: each value must be plain")
     if isinstance(values, dict):
+        if unnamed := [short for short in values if not _PART.fullmatch(short)]:
+            raise ParameterError(f"{parameter}: the name {unnamed[0]!r} must be lower-case letters, digits, _ and -")
         return values
     named: dict[str, str] = {}
     for text in texts:
-        short = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+        short = re.sub("[^a-z0-9]+", "-", _unaccented(text)).strip("-")
         if not short or short in named:
             raise ParameterError(
                 f"{parameter}: {text[:40]!r} gives no name of its own; name the values: "
@@ -123,6 +129,11 @@ def _named(parameter: str, values: Any) -> dict[str, str]:
             )
         named[short] = text
     return named
+
+
+def _unaccented(text: str) -> str:
+    """In lower case, letters without their marks: Zürich is zurich."""
+    return "".join(part for part in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(part))
 
 
 def _plain(node: Any, above: set[int], faults: list[str]) -> Any:

@@ -77,6 +77,8 @@ def requests(
             )
     texts = dict(given or {})
     if as_of is not None:
+        if not as_of:  # as a shell makes it of a variable that is not set
+            raise ParameterError("--as-of '': give a day as YYYY-MM-DD, or leave it out")
         without = [report.name for report in reports if "as_of" not in report.declared]
         if without or "as_of" in texts:
             wrong = f"{', '.join(without)} declare no as_of; name others" if without else "as_of is given twice"
