@@ -175,6 +175,11 @@ def between(low: float | None, high: float | None, wording: Callable[[float], st
     return f" ({100 * level:g} % interval {wording(low)} to {wording(high)})"
 
 
+def fitting(*labels: str) -> str:
+    """The first label short enough for a key figure, where names from the data may make one too long; else none."""
+    return next((label for label in labels if len(label) <= _LABEL), "")
+
+
 def verdict(low: float, high: float, *, above: str, below: str, same: str = "cannot be told apart") -> str:
     """The wording that an interval of a difference allows: above zero, below zero, or neither."""
     if low > 0:

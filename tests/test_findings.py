@@ -244,3 +244,9 @@ def test_a_label_is_kept_and_none_is_not_stored():
 def test_a_label_is_a_few_words(label):
     with pytest.raises(ParameterError, match="label"):
         Finding("gap", 1.0, "days", "A gap.", label=label)
+
+
+def test_a_label_with_a_long_name_gives_way():
+    assert findings.fitting(f"Share of {'x' * 51}", "Share of the channel") == f"Share of {'x' * 51}"  # 9 + 51 letters
+    assert findings.fitting(f"Share of {'x' * 52}", "Share of the channel") == "Share of the channel"
+    assert findings.fitting("x" * 61) == ""
