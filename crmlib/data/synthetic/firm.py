@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -80,8 +81,8 @@ def firm(known: Parameters, entropy: tuple[int, ...], wanted: tuple[str, ...]) -
         caused_orders=np.repeat([1, -1], [len(caused.customer), len(prevented.customer)]),
         caused_spend=np.concatenate([caused.basket.amount, prevented.basket.amount]),
     )
-    for name in Truth.__slots__:
-        if isinstance(values := getattr(truth, name), np.ndarray):
+    for field in dataclasses.fields(truth):
+        if isinstance(values := getattr(truth, field.name), np.ndarray):
             values.flags.writeable = False
     makers = {
         "orders": lambda: _orders(_of_kept(made, won.kept)),
