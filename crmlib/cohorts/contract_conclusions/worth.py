@@ -1,4 +1,4 @@
-"""What the analysis of contracts found, in sentences whose direction comes from the numbers."""
+"""What was found on money: the revenue kept, what a point of retention is worth, and what keeping may cost."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crmlib.cohorts.contract_conclusions.wording import SEEN, is_or_are, points_of
 from crmlib.cohorts.survival import groups_at
-from crmlib.errors import DataError
-from crmlib.findings import Finding, between, count, money, percent, verdict
+from crmlib.findings import Finding, between, money, percent, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from crmlib.cohorts.contractual import LogRank
-    from crmlib.cohorts.hazards import CoxRegression
-
-#: Below this p-value a test is said to see something.
-_SEEN = 0.05
-#: Of fewer expected events in a group the chi-squared distribution is rough.
-_FEW = 5
 
 
 def answer(
@@ -53,8 +47,8 @@ def answer(
     say = lambda amount: money(amount, currency)  # noqa: E731
     gain = say(row["gain"]) + between(row["gain_low"], row["gain_high"], say, level)
     sentence = (
-        f"By month {months} {lost}; in the published cohort, at {say(payment)} a renewal, {_points(points)} of "
-        f"retention more {_is(points)} worth {gain} a customer."
+        f"By month {months} {lost}; in the published cohort, at {say(payment)} a renewal, {points_of(points)} of "
+        f"retention more {is_or_are(points)} worth {gain} a customer."
     )
     return Finding("point_of_retention", row["gain"], currency, sentence, row["gain_low"], row["gain_high"], level)
 
@@ -69,7 +63,7 @@ def _lost(curves: pd.DataFrame, test: LogRank | None, months: int, level: float)
         return f"{left} of all customers have left"
     if len(at) < 2:
         return f"'{first['group']}', the one group followed so long, has lost {left}"
-    if test.p_value >= _SEEN:
+    if test.p_value >= SEEN:
         wording = f"'{first['group']}' has lost {gone} and '{last['group']}' {fewest}, which cannot be told apart"
     elif gone == fewest:
         wording = f"every group has lost {gone}"
@@ -77,90 +71,6 @@ def _lost(curves: pd.DataFrame, test: LogRank | None, months: int, level: float)
         wording = f"'{first['group']}' has lost most, {left}, and '{last['group']}' least, {fewest}"
     short = curves["group"].nunique() - len(at)
     return wording + f" ({short} group{'s' * (short > 1)} not followed so long)" * (short > 0)
-
-
-def leaving(test: LogRank, cox: CoxRegression, check: pd.DataFrame) -> list[Finding]:
-    """Three findings on who leaves: `groups_differ`, `strongest_ratio`, `ratios_constant`."""
-    return [groups_differ(test), strongest_ratio(cox), ratios_constant(check)]
-
-
-def groups_differ(test: LogRank) -> Finding:
-    """Whether leaving differs between groups, and where more left than expected."""
-    if not test.df:
-        who = f"'{test.groups['group'].iloc[0]}'"
-        return Finding("log_rank", None, "chi-squared", f"All are of one group, {who}, with none to compare it with.")
-    ratio = test.groups["observed"] / test.groups["expected"].where(test.groups["expected"] > 0)
-    worst = test.groups.iloc[int(ratio.fillna(0).argmax())]
-    if test.p_value >= _SEEN:
-        sentence = f"The groups' curves cannot be told apart (log-rank test, {_p(test.p_value)})."
-    else:
-        expected = count(worst["expected"]) if worst["expected"] >= 10 else f"{worst['expected']:.1f}"
-        sentence = (
-            f"The groups' curves differ (log-rank test, {_p(test.p_value)}): with '{worst['group']}' "
-            f"{count(worst['observed'])} left where {expected} would be expected of equals."
-        )
-    small = int((test.groups["expected"] < _FEW).sum())
-    if small:
-        sentence = sentence[:-1] + f"; fewer than {_FEW} are expected of {small} of the groups, so p is rough."
-    return Finding("log_rank", test.statistic, "chi-squared", sentence)
-
-
-def strongest_ratio(cox: CoxRegression) -> Finding:
-    """The hazard ratio furthest from 1 of those that can be told from it."""
-    rest = f"; {' and '.join(cox.constant)} cannot be asked about, having one value only" if cox.constant else ""
-    if cox.ratios.empty:
-        sentence = f"What goes with leaving is not told{rest}."
-        return Finding("strongest_hazard_ratio", None, "ratio", sentence)
-    distinct = cox.ratios[cox.ratios["p_value"] < _SEEN]
-    table = distinct if len(distinct) else cox.ratios
-    row = table.iloc[int(table["coefficient"].abs().argmax())]
-    place = list(cox.ratios["term"]).index(row["term"])
-    flag = bool(np.isin(cox.spells[-1][:, place], (0, 1)).all())
-    term, shown = (row["term"], "{:.3g}".format) if flag else (f"one more of {row['term']}", "{:.5g}".format)
-    ends = between(row["low"], row["high"], shown, cox.level)
-    sentence = (
-        f"All else equal, {term} goes with {shown(row['hazard_ratio'])} times the rate of leaving{ends}: "
-        "a description, not an effect."
-    )
-    if not len(distinct):
-        sentence = f"No hazard ratio can be told from 1, not even {shown(row['hazard_ratio'])}{ends} of {term}."
-    sentence = sentence[:-1] + f"{rest}."
-    return Finding("strongest_hazard_ratio", row["hazard_ratio"], "ratio", sentence, row["low"], row["high"], cox.level)
-
-
-def ratios_constant(check: pd.DataFrame) -> Finding:
-    """Whether hazard ratios stay constant with tenure (`proportionality`)."""
-    if check.empty:
-        sentence = "Without a term there is no hazard ratio to be constant."
-        return Finding("hazards_proportional", None, "", sentence)
-    total = check.iloc[-1]
-    terms = check.iloc[:-1]
-    if total["p_value"] >= _SEEN:
-        sentence = f"That hazard ratios are constant with tenure is not contradicted ({_p(total['p_value'])})."
-    else:
-        drift = terms.iloc[int(terms["statistic"].argmax())]
-        side = "grows" if drift["correlation"] > 0 else "falls"
-        sentence = (
-            f"The hazard ratios are not constant with tenure ({_p(total['p_value'])}), so each is an average over "
-            f"tenures; the drift is clearest in that of {drift['term']}, which {side}."
-        )
-    return Finding("hazards_proportional", bool(total["p_value"] >= _SEEN), "", sentence)
-
-
-def projection(errors: pd.DataFrame, *, calibration: int) -> Finding:
-    """Which projection held out of sample, and how the classic curves failed."""
-    best, worst = errors.iloc[0], errors.iloc[-1]
-    if len(errors) < 2:
-        raise DataError("a comparison of projections needs at least two methods")
-    sentence = (
-        f"From {calibration} renewals of the published cohort, {best['method']} misses the later share "
-        f"by {100 * best['error_unseen']:.1f} points on average, {worst['method']} by {100 * worst['error_unseen']:.1f}"
-    )
-    broken = errors.loc[errors["impossible"], "method"].tolist()
-    if broken:
-        verb = "give" if len(broken) > 1 else "gives"
-        sentence += f"; {' and '.join(broken)} {verb} shares that cannot be"
-    return Finding("projection_error", best["error_unseen"], "share", f"{sentence}.")
 
 
 def revenue_kept(retention: pd.DataFrame, *, lag: int, period: str, level: float = 0.95) -> Finding:
@@ -232,11 +142,12 @@ def heterogeneous_worth(worth: pd.DataFrame, *, points: float, level: float = 0.
     times = f"{factor:.1f} times" if abs(factor - 1) > 0.05 else "about"
     # the one rate of the formula has more room below 1 than many of the chances have
     why = ", as many chances are too close to 1 to rise by so much" if factor < 0.95 else ""
-    what = _points(points)
+    what = points_of(points)
     ends = between(row["elasticity_low"], row["elasticity_high"], lambda x: f"{x:.1f}", level)
     sentence = (
-        f"{what[0].upper()}{what[1:]} of retention {_is(points)} worth {times} what the formula with one constant rate "
-        f"says{why}; the elasticity is {row['elasticity']:.1f}{ends} instead of {row['flat_elasticity']:.1f}."
+        f"{what[0].upper()}{what[1:]} of retention {is_or_are(points)} worth {times} what the formula with one "
+        f"constant rate says{why}; the elasticity is {row['elasticity']:.1f}{ends} instead of "
+        f"{row['flat_elasticity']:.1f}."
     )
     low, high = row["elasticity_low"], row["elasticity_high"]
     return Finding("retention_elasticity", row["elasticity"], "ratio", sentence, low, high, level)
@@ -271,15 +182,3 @@ def keeping_or_winning(plan: pd.DataFrame, *, present: float, currency: str, lev
         f"{between(most['low'], most['high'], say, level)}; {keep}."
     )
     return Finding("best_retention_spend", best["value"], currency, sentence, best["low"], best["high"], level)
-
-
-def _points(points: float) -> str:
-    return "one point" if np.isclose(points, 0.01) else f"{100 * points:g} points"
-
-
-def _is(points: float) -> str:
-    return "is" if np.isclose(points, 0.01) else "are"
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
