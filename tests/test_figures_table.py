@@ -96,6 +96,11 @@ def test_an_index_with_words_or_a_name_heads_the_rows():
     assert shown(pl.DataFrame({"n": [7]})) == [["n"], ["7"]]
 
 
+def test_a_missing_row_head_is_a_dash():
+    frame = pd.DataFrame({"n": [1, 2]}, index=pd.Index([np.nan, 3], name="joined"))
+    assert shown(frame)[1:] == [["–", "1"], ["3", "2"]]
+
+
 def test_two_levels_of_columns_are_words_of_one_head():
     frame = pd.DataFrame({"g": ["a", "a"], "n": [1.0, 2.5]}).groupby("g")[["n"]].agg(["mean", "max"])
     assert shown(frame) == [["g", "n mean", "n max"], ["a", "1.750", "2.500"]]

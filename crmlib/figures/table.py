@@ -112,7 +112,7 @@ def table(
     shown = whole.head(most)
     columns = _columns(shown)
     settle_kinds(columns, percent)
-    cells = _cells(columns)
+    cells = _cells(columns, stub)
     words = {column.key: (labels or {}).get(column.name, _words(column.name)) for column in columns}
     keys = [column.key for column in columns]
     gt = GT(cells, rowname_col=keys[:stub] or None, id=_identity(cells, words, title), auto_align=False)
@@ -173,11 +173,14 @@ def _columns(frame: pd.DataFrame) -> list[Column]:
     return columns
 
 
-def _cells(columns: Sequence[Column]) -> pd.DataFrame:
+def _cells(columns: Sequence[Column], stub: int) -> pd.DataFrame:
     """The values as great-tables takes them: what is no number becomes text."""
     import pandas as pd
 
-    return pd.DataFrame({column.key: [_text(value) for value in column.values] for column in columns}, dtype=object)
+    cells = {column.key: [_text(value) for value in column.values] for column in columns}
+    for column in columns[:stub]:  # great-tables replaces what is missing in cells, but not in row heads
+        cells[column.key] = [_MISSING if value is None else value for value in cells[column.key]]
+    return pd.DataFrame(cells, dtype=object)
 
 
 def _text(value: Any) -> Any:
