@@ -16,8 +16,9 @@ Sun, L., & Abraham, S. (2021), Estimating dynamic treatment effects in event stu
 """
 
 from crmlib.loyalty import conclusions
-from crmlib.loyalty.chance import chance_by_window, chance_correction, share_by_window
+from crmlib.loyalty.chance import chance_correction
 from crmlib.loyalty.concentration import concentration, gini, lorenz_curve, top_share
+from crmlib.loyalty.lengths import chance_by_window, share_by_window
 from crmlib.loyalty.matching import adjusted_comparisons, covariate_balance
 from crmlib.loyalty.moderation import buyer_moderation, heavy_buyer_stability
 from crmlib.loyalty.panels import membership_panel, panel_start

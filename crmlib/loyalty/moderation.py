@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from crmlib.errors import DataError
 from crmlib.intervals import FEWEST, require_level
-from crmlib.loyalty.concentration import logit_interval
+from crmlib.loyalty.logit import logit_interval
 from crmlib.models import NBD, NBDResults
 from crmlib.models.top_shares import require_part
 
