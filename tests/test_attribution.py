@@ -1022,10 +1022,18 @@ def test_overpaid_names_both_ends():
     bias = attribution.rule_bias(attribution.credits_by_rule(*FIRM, ENDS), INCREMENTS)
     finding = attribution.conclusions.overpaid(bias[bias["channel"] != "direct"], "last touch", where="the firm")
     assert finding.sentence == (
-        "On the firm last touch credits pay per click with 100 customers, of whom it added 5, and sponsorship with 0, "
-        "though it added 80."
+        "On the firm last touch credits pay per click with 100 customers, 95 more than the 5 that it added, and "
+        "sponsorship with 0, though it added 80."
     )
     assert finding.value == 95
+    assert finding.label == "Excess credit of pay per click by last touch"
+
+
+def test_no_excess_is_told_where_every_channel_gets_too_little():
+    bias = attribution.rule_bias(attribution.credits_by_rule(*FIRM, ENDS), INCREMENTS)
+    row = bias[(bias["rule"] == "last touch") & (bias["channel"] == "sponsorship")]  # credited with 0, added 80
+    sentence = attribution.conclusions.overpaid(row, "last touch", where="the firm").sentence
+    assert "credits sponsorship with 0 customers, of the 80 that it added, and" in sentence
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from crmlib.attribution.money import EARNS, FREE, LOSES
 from crmlib.attribution.sample import CreditSample
 from crmlib.attribution.truth import TRUTH
 from crmlib.errors import DataError
-from crmlib.findings import Finding, between, count, money, percent
+from crmlib.findings import Finding, between, count, fitting, money, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,9 @@ def answer(
         sentence = f"On {where} no paid channel is shown to lose its budget, and {_listed(open_)} cannot be told"
         sentence += f" either way: {price}, against {limit}; test before spending more"
     value = row["cost_per_customer"] if np.isfinite(row["cost_per_customer"]) else None
-    return _ranged("cost_per_customer", value, currency, f"{sentence}.", row, level)
+    whose = f"added by {row['channel']}" if by is None else f"credited to {row['channel']} by {by}"
+    label = fitting(f"Cost of a customer {whose}{_firm(where)}", f"Cost of a customer {kind}{_firm(where)}")
+    return _ranged("cost_per_customer", value, currency, f"{sentence}.", row, level, label)
 
 
 def overpaid(bias: pd.DataFrame, rule: str, *, where: str) -> Finding:
@@ -80,15 +82,19 @@ def overpaid(bias: pd.DataFrame, rule: str, *, where: str) -> Finding:
     """
     rows = bias[bias["rule"] == rule].sort_values("bias", kind="stable")
     most, least = rows.iloc[-1], rows.iloc[0]
+    more = f"{count(most['bias'])} more than " if most["bias"] > 0 else "of "
     sentence = (
-        f"On {where} {rule} credits {most['channel']} with {count(most['credit'])} customers, of whom it added "
-        f"{count(most['increment'])}"
+        f"On {where} {rule} credits {most['channel']} with {count(most['credit'])} customers, {more}the "
+        f"{count(most['increment'])} that it added"
     )
     if least["bias"] < 0:
         sentence += (
             f", and {least['channel']} with {count(least['credit'])}, though it added {count(least['increment'])}"
         )
-    return Finding(f"overpaid_by_{_key(rule)}", most["bias"], "customers", f"{sentence}.")
+    label = fitting(
+        f"Excess credit of {most['channel']} by {rule}{_firm(where)}", f"Largest excess credit by {rule}{_firm(where)}"
+    )
+    return Finding(f"overpaid_by_{_key(rule)}", most["bias"], "customers", f"{sentence}.", label=label)
 
 
 def cut(ranking: pd.DataFrame, *, cut: float, currency: str, where: str) -> Finding:
@@ -111,7 +117,11 @@ def cut(ranking: pd.DataFrame, *, cut: float, currency: str, where: str) -> Find
             f"{count(best['customers_lost'])}"
         )
     sentence = f"If {where} saved {percent(cut, 0)} of its budget, {said}, and where the truth does {count(truth)}."
-    return Finding("lost_profit_worst_rule", worst["lost_profit"], currency, sentence)
+    label = fitting(
+        f"Profit lost when {worst['rule']} guides a {percent(cut, 0)} cut{_firm(where)}",
+        f"Profit lost when {worst['rule']} guides the cut{_firm(where)}",
+    )
+    return Finding("lost_profit_worst_rule", worst["lost_profit"], currency, sentence, label=label)
 
 
 def leader(sample: CreditSample, *, where: str, level: float = 0.95) -> Finding:
@@ -132,7 +142,10 @@ def leader(sample: CreditSample, *, where: str, level: float = 0.95) -> Finding:
         told = "ahead of" if row["distinct"] else "which cannot be told apart from that of"
         sentence += f", {told} {table['channel'].iloc[1]} ({percent(table['share'].iloc[1])})"
     ends = first.rename({"share_low": "low", "share_high": "high", "low": "_", "high": "__"})
-    return _ranged(key, first["share"], "share", f"{sentence}.", ends, level)
+    label = fitting(
+        f"Share of {sample.measure} for {first['channel']} by {sample.rule}", f"Largest share by {sample.rule}"
+    )
+    return _ranged(key, first["share"], "share", f"{sentence}.", ends, level, label)
 
 
 def memory(choice: pd.DataFrame, *, where: str) -> Finding:
@@ -153,7 +166,8 @@ def memory(choice: pd.DataFrame, *, where: str) -> Finding:
         sentence += f": order 1 falls {first['behind'].item():.3g} nats a journey short of it"
         told = "cannot be told apart from" if first["behind"].item() < 2 * first["standard_error"].item() else "beyond"
         sentence += f", {told} chance"
-    return Finding("chosen_order", number, "touches", f"{sentence}.")
+    label = "Touches to remember for the best prediction"
+    return Finding("chosen_order", number, "touches", f"{sentence}.", label=label)
 
 
 def disagreement(credits: pd.DataFrame, *, where: str) -> Finding:
@@ -176,7 +190,8 @@ def disagreement(credits: pd.DataFrame, *, where: str) -> Finding:
         f"On {where} the choice of rule moves {row.name} by {100 * spread.max():.1f} points, from {ends}: "
         "a rule is a choice, not a measurement."
     )
-    return Finding("widest_spread", spread.max(), "share", sentence)
+    label = fitting(f"Spread of the share of {row.name} over the rules", "Widest spread of a share over the rules")
+    return Finding("widest_spread", spread.max(), "share", sentence, label=label)
 
 
 def _price(row: pd.Series, kind: str, currency: str, level: float) -> str:
@@ -203,8 +218,15 @@ def _key(label: str) -> str:
     return "".join(sign if sign.isalnum() else "_" for sign in label.lower()).replace("__", "_").strip("_")
 
 
-def _ranged(key: str, value: float | None, unit: str, sentence: str, row: pd.Series, level: float) -> Finding:
+def _firm(where: str) -> str:
+    """What a label adds where the firm is not a real one."""
+    return ", simulated" if "simulated" in where else ""
+
+
+def _ranged(
+    key: str, value: float | None, unit: str, sentence: str, row: pd.Series, level: float, label: str
+) -> Finding:
     """Finding with the interval of `row` where it has a finite one."""
     if value is None or not (np.isfinite(row["low"]) and np.isfinite(row["high"])):
-        return Finding(key, value, unit, sentence)
-    return Finding(key, value, unit, sentence, row["low"], row["high"], level)
+        return Finding(key, value, unit, sentence, label=label)
+    return Finding(key, value, unit, sentence, row["low"], row["high"], level, label)

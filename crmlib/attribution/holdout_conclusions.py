@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, money
+from crmlib.findings import Finding, between, count, fitting, money
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +50,9 @@ def holdout(
         f"{money_says}; that {verb} the {count(claim['credit'])} that {claim['rule']} credits it with. "
         f"So large a test finds {count(effect['detectable'])} added customers in 80 % of draws."
     )
-    return Finding(
-        "holdout_increment", effect["increment"], "customers", sentence, effect["low"], effect["high"], level
-    )
+    label = fitting(f"Customers that {claim['channel']} adds, by hold-out")
+    value, low, high = effect[["increment", "low", "high"]]
+    return Finding("holdout_increment", value, "customers", sentence, low, high, level, label)
 
 
 def regional_holdout(effect: pd.Series, single: pd.Series, claim: pd.Series, *, level: float = 0.95) -> Finding:
@@ -84,6 +84,6 @@ def regional_holdout(effect: pd.Series, single: pd.Series, claim: pd.Series, *, 
         f"{start} is found to add {adds} customers, which {verb} the {count(claim['credit'])} of {claim['rule']}: the "
         f"interval is {size} that of prospects taken one by one, for regions differ and are few."
     )
-    return Finding(
-        "regional_holdout_increment", effect["increment"], "customers", sentence, effect["low"], effect["high"], level
-    )
+    label = fitting(f"Customers that {claim['channel']} adds, by regional hold-out")
+    value, low, high = effect[["increment", "low", "high"]]
+    return Finding("regional_holdout_increment", value, "customers", sentence, low, high, level, label)
