@@ -18,7 +18,7 @@ from crmlib.findings import Finding, Findings
 from crmlib.runner.grids import grid
 from crmlib.runner.plan import Report
 from crmlib.runner.run import fewest_customers
-from crmlib.runner.suppression import told
+from crmlib.runner.suppression import Withheld, told
 from crmlib.runner.tables import Published, PublishedTables, csv_text, neutral, workbook
 
 FIXTURES = Path(__file__).parent / "notebooks"
@@ -85,6 +85,36 @@ def cross(counts):
         head,
         "".join(f"<tr><th>{line}</th>{''.join(f'<td>{n}</td>' for n in row)}</tr>" for line, row in enumerate(counts)),
     )
+
+
+def page_of(*frames):
+    """Rows of the files of a page with these tables."""
+    tables = PublishedTables(10)
+    outputs = [frame if isinstance(frame, str) else frame.to_html(index=False) for frame in frames]
+    tables.survey(outputs)
+    for number, html in enumerate(outputs, 1):
+        tables.html(html, number)
+    return [table.rows[1:] for table in tables.tables], tables.withheld
+
+
+def test_a_group_withheld_in_one_table_is_withheld_in_those_that_do_not_count_it():
+    counted = pd.DataFrame({"channel": ["tv", "web", "shop"], "customers": [4, 500, 20], "margin": [7, 8, 9]})
+    uncounted = pd.DataFrame({"channel": ["web", "tv", "shop", "all"], "payback": [30, 40, 50, 35]})
+    other = pd.DataFrame({"device": ["tv", "web"], "orders": [1, 2]})  # the same word, another column
+    (first, second, third), withheld = page_of(uncounted, counted, other)
+    # 4 customers go, and 20 so that 4 is not had by subtraction: both, wherever they stand.
+    assert first == [["web", "30"], ["tv", "withheld"], ["shop", "withheld"], ["all", "35"]]
+    assert second == [["tv", "withheld", "withheld"], ["web", "500", "8"], ["shop", "withheld", "withheld"]]
+    assert third == [["tv", "1"], ["web", "2"]]
+    assert (withheld.rows, withheld.complementary, withheld.elsewhere) == (4, 1, 2)
+    alone = Withheld(rows=2, elsewhere=2).sentence(10)
+    assert alone == "2 rows withheld: groups that another table withholds for being small."
+
+
+def test_a_group_with_several_rows_is_not_its_smallest_row():
+    by_month = pd.DataFrame({"cohort": ["Jan", "Jan", "Feb"], "month": [1, 2, 1], "customers": [50, 3, 60]})
+    whole = pd.DataFrame({"cohort": ["Jan", "Feb"], "revenue": [900, 800]})
+    assert page_of(by_month, whole)[0][1] == [["Jan", "900"], ["Feb", "800"]]
 
 
 def test_a_cell_of_counts_is_not_had_from_its_row_or_column():

@@ -74,6 +74,8 @@ def page(
 
     writer = Writer()
     tables = tables or PublishedTables()
+    outputs = [item for cell in notebook.cells if cell.cell_type == "code" for item in cell.outputs]
+    tables.survey(item["data"]["text/html"] for item in outputs if "text/html" in item.get("data", {}))
     title, blocks = _body(notebook, writer, tables)
     safe = [  # sanitised by `Writer`, `shown` or our own markup
         {

@@ -4,7 +4,8 @@ A group of fewer than k customers is not described: in a table with a column tha
 the numbers of such a row go, in a table captioned as counts of customers such a cell goes. One
 withheld group could be had by subtraction from a total, so the next smallest goes too, until at
 least two are withheld that hold k customers together, and in a table of counts no row and no column
-has one withheld cell alone. A table with a row a customer is withheld whole.
+has one withheld cell alone. A table with a row a customer is withheld whole. A group that one table of a page
+withholds is withheld by the others too, though they do not count it.
 
 Reference: Hundepool, A. et al. (2012), Statistical Disclosure Control, Wiley, ch. 4 (primary and
 secondary cell suppression).
@@ -13,6 +14,7 @@ secondary cell suppression).
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +36,12 @@ _MARK = "withheld"
 
 @dataclass(frozen=True)
 class Withheld:
-    """What was withheld from a table: rows, single cells, and how many of them only to protect others."""
+    """What was withheld from a table: rows, single cells, how many of them to protect others, and for another table."""
 
     rows: int = 0
     cells: int = 0
     complementary: int = 0
+    elsewhere: int = 0
     persons: int = 0
 
     def __add__(self, other: Withheld) -> Withheld:
@@ -46,6 +49,7 @@ class Withheld:
             self.rows + other.rows,
             self.cells + other.cells,
             self.complementary + other.complementary,
+            self.elsewhere + other.elsewhere,
             self.persons + other.persons,
         )
 
@@ -61,11 +65,40 @@ class Withheld:
         if not self.count:
             return ""
         kind = "row" if self.rows else "cell"
+        if self.elsewhere == self.count:
+            return f"{_number(self.count, kind)} withheld: groups that another table withholds for being small."
         more = f"; {self.complementary} of them so that the others cannot be worked out" if self.complementary else ""
         return f"{_number(self.count, kind)} withheld: groups of fewer than {fewest} customers{more}."
 
 
-def suppressed(table: Any, fewest: int) -> Withheld:
+#: What heads a row: the name of its column, such as "channel", and the word in it.
+Group = tuple[str, str]
+
+
+def withheld_groups(table: Any, fewest: int) -> set[Group]:
+    """Groups that the table withholds, where it has one row for each.
+
+    Parameters
+    ----------
+    table : bs4 element
+        Stays as it is.
+    fewest : int
+        Customers that a described group has at least; 1 withholds nothing.
+    """
+    import copy
+
+    tried = copy.copy(table)
+    if not suppressed(tried, fewest).rows:
+        return set()
+    before, after = grid(table), grid(tried)
+    groups = _groups(before)
+    if len(set(groups)) < len(groups):  # "Jan, month 1" and "Jan, month 2": neither is the group
+        return set()
+    lines = zip(groups, before.body, after.body, strict=True)
+    return {group for group, old, new in lines if group and list(map(words, old)) != list(map(words, new))}
+
+
+def suppressed(table: Any, fewest: int, known: Set[Group] = frozenset()) -> Withheld:
     """Withhold small groups from a table, in place.
 
     Parameters
@@ -73,6 +106,8 @@ def suppressed(table: Any, fewest: int) -> Withheld:
     table : bs4 element
     fewest : int
         Customers that a described group has at least; 1 withholds nothing.
+    known : set of Group
+        Groups that another table of the page withholds.
     """
     if fewest <= 1:
         return Withheld()
@@ -86,7 +121,8 @@ def suppressed(table: Any, fewest: int) -> Withheld:
     if _counts_people(cells.caption.lower()):
         return _cells_withheld(cells, fewest)
     columns = [place for place, name in enumerate(names) if _counts_people(name)]
-    return _rows_withheld(cells, columns, fewest) if columns else Withheld()
+    also = {place for place, group in enumerate(_groups(cells)) if group in known}
+    return _rows_withheld(cells, columns, fewest, also)
 
 
 def told(findings: Findings, fewest: int) -> Findings:
@@ -101,22 +137,39 @@ def _told(item: Finding, fewest: int) -> Finding:
     return Finding(item.key, None, item.unit, f"A finding on fewer than {fewest} {item.unit} is withheld.")
 
 
-def _rows_withheld(cells: Grid, columns: list[int], fewest: int) -> Withheld:
+def _groups(cells: Grid) -> list[Group | None]:
+    """What heads each row: the first of its cells that holds words."""
+    places = [place for row in cells.body for place, cell in enumerate(row) if _named(cell)]
+    first = min(places, default=None)
+    if first is None:
+        return [None] * len(cells.body)
+    name = re.sub("[_\\s]+", " ", cells.names[first].lower())
+    heads = [words(row[first]) if first < len(row) else "" for row in cells.body]
+    return [(name, head) if head else None for head in heads]
+
+
+def _named(cell: Any) -> bool:
+    return bool(re.search(r"[^\W\d]", words(cell)))
+
+
+def _rows_withheld(cells: Grid, columns: list[int], fewest: int, known: Set[int]) -> Withheld:
     sizes = [_smallest([_count(row[place]) for place in columns if place < len(row)]) for row in cells.body]
     small = {place for place, size in enumerate(sizes) if size is not None and 0 < size < fewest}
     primary = len(small)
+    small |= known
     others = sorted(
         (size, place)
         for place, size in enumerate(sizes)
         if size and place not in small and not _TOTAL.match(words(next(iter(cells.body[place]), None)))
     )
-    while small and others and (len(small) < 2 or sum(sizes[place] or 0 for place in small) < fewest):
+    while primary and others and (len(small) < 2 or sum(sizes[place] or 0 for place in small) < fewest):
         small.add(others.pop(0)[1])
     for place in small:
         for cell in cells.body[place]:
             if cell is not None and cell.name == "td" and _FIGURE.search(words(cell)):
                 _withhold(cell)
-    return Withheld(rows=len(small), complementary=len(small) - primary)
+    elsewhere = sum(sizes[place] is None for place in small)
+    return Withheld(rows=len(small), complementary=len(small) - primary - elsewhere, elsewhere=elsewhere)
 
 
 def _cells_withheld(cells: Grid, fewest: int) -> Withheld:

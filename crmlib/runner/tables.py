@@ -11,6 +11,7 @@ import io
 import itertools
 import re
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 from crmlib.runner.grids import Grid, Number, grid, words
 from crmlib.runner.sanitising import clean_table
-from crmlib.runner.suppression import Withheld, suppressed
+from crmlib.runner.suppression import Group, Withheld, suppressed, withheld_groups
 
 _FORMULA = tuple("=+-@\t\r\n|%＝＋－＠−")
 _NUMBER = re.compile(r"[-+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][-+]?\d+)?( ?%)?")
@@ -54,30 +55,34 @@ class PublishedTables:
     section: str = ""
     tables: list[Published] = field(default_factory=list)
     withheld: Withheld = field(default_factory=Withheld)
+    known: set[Group] = field(default_factory=set)
+
+    def survey(self, outputs: Iterable[str]) -> None:
+        """Note which groups the page's tables withhold, so that each of them withholds all."""
+        if self.fewest > 1:
+            for html in outputs:
+                for table in _outermost(html):
+                    self.known |= withheld_groups(table, self.fewest)
 
     def html(self, html: str, number: int) -> str:
         """A shown HTML output with small groups withheld and cleaned; its tables are remembered."""
-        import bs4
-
-        tree = bs4.BeautifulSoup(html, "html.parser")
-        found = [table for table in tree.find_all("table") if table.find_parent("table") is None]
+        found = _outermost(html)
         if not found:
             return clean_table(html, number)
         total = Withheld()
         for table in found:
-            total += suppressed(table, self.fewest)
-        cleaned = clean_table(str(tree) if total.count else html, number)
+            total += suppressed(table, self.fewest, self.known)
+        cleaned = clean_table(str(found[0].find_parents()[-1]) if total.count else html, number)
         if not cleaned:
             return ""
         self.withheld += total
         widest = longest = 0
         links = []
-        for table in bs4.BeautifulSoup(cleaned, "html.parser").find_all("table"):
-            if table.find_parent("table") is None:
-                cells = grid(table)
-                self.tables.append(Published(cells.caption, cells.values, self.section))
-                links.append(f'<a href="tables/{len(self.tables):02}.csv">Table {len(self.tables)} as CSV</a>')
-                widest, longest = max(widest, len(cells.names)), max(longest, _letters(cells))
+        for table in _outermost(cleaned):
+            cells = grid(table)
+            self.tables.append(Published(cells.caption, cells.values, self.section))
+            links.append(f'<a href="tables/{len(self.tables):02}.csv">Table {len(self.tables)} as CSV</a>')
+            widest, longest = max(widest, len(cells.names)), max(longest, _letters(cells))
         cleaned = _MISSING.sub(r"\1–\2", _on_paper(cleaned, widest, longest))
         said = total.sentence(self.fewest)
         stated = f'<p class="withheld">{escape(said)}</p>' if said else ""
@@ -91,6 +96,14 @@ class PublishedTables:
         for number, table in enumerate(self.tables, 1):
             (folder / "tables" / f"{number:02}.csv").write_text(csv_text(table.rows), encoding="utf-8", newline="")
         (folder / "tables.xlsx").write_bytes(workbook(self.tables))
+
+
+def _outermost(html: str) -> list[Any]:
+    """Tables of the markup that stand in no other."""
+    import bs4
+
+    tables = bs4.BeautifulSoup(html, "html.parser").find_all("table")
+    return [table for table in tables if table.find_parent("table") is None]
 
 
 def _letters(cells: Grid) -> int:
