@@ -5,6 +5,7 @@ Imports beyond click wait until a command needs them: `crm --help` answers at on
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -172,8 +173,21 @@ def notebook_new(name: str) -> None:
 CONTRIBUTING.md explains each step.""")
 
 
+def _ready_streams() -> None:
+    """Standard streams that are open, and spell out what the log's encoding has no letter for."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed: the next file opened would get its number, and what is said
+            number = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Entry point: errors raised on purpose become one line on stderr and their exit code."""
+    _ready_streams()
     try:
         cli.main(standalone_mode=True)
     except CrmError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import stat
@@ -132,6 +133,131 @@ def test_a_command_that_fails_is_told_in_one_line(tmp_path, monkeypatch, line, s
     assert said in told
     assert bool(told) is bool(said)
     assert "\n" not in told
+
+
+def test_what_a_command_leaves_in_the_background_holds_nobody_up(tmp_path):
+    began = time.monotonic()
+    assert Hooks(on_failure="sh -c 'sleep 20 & true' x").told(tmp_path, RECORD) == ""
+    assert time.monotonic() - began < 10
+
+
+def test_a_command_that_takes_too_long_ends_with_all_that_it_started(tmp_path, monkeypatch):
+    monkeypatch.setattr("crmlib.runner.hooks.LONGEST", 1)
+    line = f"sh -c 'sleep 61.5 & echo $! > {tmp_path}/child; wait' x"
+    assert "took longer than 1 s" in Hooks(on_failure=line).told(tmp_path, RECORD)
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        if "\nState:\tZ" in Path(f"/proc/{child}/status").read_text():  # killed, and not yet collected
+            break
+        time.sleep(0.02)
+    else:
+        assert not Path(f"/proc/{child}").exists()
+
+
+def test_of_a_commands_many_messages_the_last_is_told(tmp_path):
+    script = tmp_path / "says"
+    script.write_text(
+        "for i in 1 2 3; do head -c 90000 /dev/zero | tr '\\0' x >&2; echo >&2; done; echo the end >&2; exit 4"
+    )
+    assert Hooks(on_failure=f"sh {script}").told(tmp_path, RECORD).endswith("left with 4: the end")
+
+
+@pytest.mark.parametrize("closed", ["", ">&-", "<&- >&- 2>&-"])
+def test_a_good_run_without_a_log_leaves_with_zero(root, closed):
+    command = f"exec {shlex.join(CRM)} {closed or '> /dev/full'}"
+    assert subprocess.run(["sh", "-c", command], cwd=root, timeout=120, check=False).returncode == 0
+    assert outcomes(root) == [("good", 1)]
+
+
+@pytest.mark.parametrize("target", ["closed", "full", "ascii"])
+def test_a_log_that_cannot_be_written_ends_no_report(root, target):
+    notebook(root, "pass  # “ü”\n1 / 0")
+    shutil.copy(FIXTURES / "good.ipynb", root / "notebooks" / "good.ipynb")
+    (root / "reports.yml").write_text(
+        "reports:\n  bad: {notebook: notebooks/report.ipynb}\n  good: {notebook: notebooks/good.ipynb}\n"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"} if target == "ascii" else dict(os.environ)
+    command = [*CRM, "--jobs", "1"]
+    if target == "closed":
+        with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as runner:
+            runner.stdout.close()
+            runner.wait(120)
+            said = runner.stderr.read().decode()
+    else:
+        with open("/dev/full" if target == "full" else root / "log", "w") as log:
+            runner = subprocess.run(command, cwd=root, env=environment, stdout=log, stderr=subprocess.PIPE, timeout=120)
+            said = runner.stderr.decode()
+    assert (runner.returncode, "Traceback" in said) == (1, False), said
+    assert [outcome for outcome, _ in outcomes(root)] == ["failed", "good"]
+    if target == "ascii":
+        assert "\\u201c" in (root / "log").read_text()
+
+
+def test_a_shelf_that_cannot_be_written_changes_no_outcome(root):
+    assert crm(root).returncode == 0
+    (root / "reports" / "index.html").unlink()
+    (root / "reports" / "index.html").mkdir()
+    (root / "reports" / "index.html" / "x").touch()
+    done = crm(root, "--force")
+    assert done.returncode == 0, done.stderr
+    assert "index.html is not brought up to date" in done.stdout
+    notebook(root, "1 / 0")
+    done = crm(root)
+    assert done.returncode == 1
+    assert outcomes(root)[-1][0] == "failed"
+
+
+def test_a_page_that_cannot_be_published_is_a_failure_and_tried_again(root):
+    """Copied by a program that follows links, `latest/` holds folders."""
+    assert crm(root).returncode == 0
+    link = root / "reports" / "latest" / "report"
+    target = link.resolve()
+    link.unlink()
+    shutil.copytree(target, link)
+    done = crm(root)
+    assert done.returncode == 1
+    assert "is a folder and no link" in done.stdout
+    assert outcomes(root)[-1][0] == "failed"
+    last = records.records(root)[-1]
+    assert json.loads((root / "reports" / "runs" / last["run"] / "run.json").read_text()) == last
+    shutil.rmtree(link)
+    assert crm(root).returncode == 0
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGTERM])
+def test_a_terminal_that_closes_ends_a_run_as_a_stop_does(root, stop):
+    notebook(root, "import pathlib, time\npathlib.Path('here').touch()\ntime.sleep(90)")
+    with subprocess.Popen(CRM, cwd=root, stdout=subprocess.PIPE, text=True) as runner:
+        deadline = time.monotonic() + 60
+        while not (root / "here").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        runner.send_signal(stop)
+        runner.communicate(timeout=60)
+    assert runner.returncode == 130
+    assert outcomes(root) == [("interrupted", 1)]
+
+
+def test_an_error_nobody_thought_of_fails_one_report_alone(root, monkeypatch):
+    from crmlib.runner import attempts
+
+    shutil.copy(FIXTURES / "good.ipynb", root / "notebooks" / "good.ipynb")
+    (root / "reports.yml").write_text(
+        "reports:\n  bad: {notebook: notebooks/report.ipynb}\n  good: {notebook: notebooks/good.ipynb}\n"
+    )
+    look = attempts.inputs
+
+    def looks(project, path, parameters):
+        if path.name == "report.ipynb":
+            raise RuntimeError("an engine's own\nerror")
+        return look(project, path, parameters)
+
+    monkeypatch.setattr(attempts, "inputs", looks)
+    done = CliRunner().invoke(cli, ["report", "run", "--jobs", "1"])
+    assert done.exit_code == 1
+    assert "failed: RuntimeError: an engine's own error" in done.output
+    assert [outcome for outcome, _ in outcomes(root)] == ["failed", "good"]
 
 
 def test_a_command_line_that_cannot_be_split_is_refused(root):

@@ -31,7 +31,7 @@ def attempt(root: Path, request: Request, on_cell: OnCell, interruption: Interru
     fault: Exception | None = None
     try:
         report, last_day = resolved(root, report, _now().date())
-    except (SourceError, DataError, OSError) as error:
+    except Exception as error:  # whatever it is, the record says so and other reports go on
         fault = error
     request = replace(request, report=report)
     held = records.lock_name(request.publication or report.name, report.parameters)
@@ -48,13 +48,13 @@ def attempt(root: Path, request: Request, on_cell: OnCell, interruption: Interru
     if last_day:
         base["data_end"] = last_day
     if fault is not None:
-        return _recorded(root, base, "stale data" if isinstance(fault, StaleDataError) else "no data", str(fault))
+        return _recorded(root, base, _kind(fault), _told(fault))
     try:
         with records.locked(root, held, wait=0.3):  # a glance at a dead runner's lock takes less
             try:
                 made_of = inputs(root, report.notebook, report.parameters)
-            except (SourceError, DataError) as error:
-                return _recorded(root, base, "no data", str(error))
+            except Exception as error:
+                return _recorded(root, base, _kind(error), _told(error))
             last = None if force else last_good(root, request, made_of)
             if last is not None:
                 return up_to_date(root, base, last)
@@ -103,8 +103,7 @@ def _run(
     try:
         record |= made(root, report, folder, record, on_cell, interruption)
     except Exception as error:  # whatever went wrong, the record says so and other reports go on
-        kind = "" if isinstance(error, CrmError) else f"{type(error).__name__}: "
-        record |= {"outcome": "failed", "message": kind + " ".join(str(error).split())}
+        record |= {"outcome": "failed", "message": _told(error)}
     except KeyboardInterrupt:
         record |= {"outcome": "interrupted", "message": "the runner was told to stop"}
     ended = _now()
@@ -116,10 +115,31 @@ def _run(
         "seconds": round((ended - began).total_seconds(), 1),
     }
     records.write_record(folder, record)
-    records.append(root, record)
     if record["outcome"] == "good" and request.publication is not None:
-        records.publish(root, request.publication, folder)
+        try:
+            records.publish(root, request.publication, folder)
+        except OSError as error:  # then what is recorded as good is what readers see
+            record |= {"outcome": "failed", "exit_code": EXIT_CODES["failed"], "message": _unpublished(error)}
+            records.write_record(folder, record)
+    records.append(root, record)
     return record
+
+
+def _kind(fault: Exception) -> str:
+    """Outcome of an attempt whose data could not be looked at."""
+    if isinstance(fault, StaleDataError):
+        return "stale data"
+    return "no data" if isinstance(fault, (SourceError, DataError, OSError)) else "failed"
+
+
+def _told(error: Exception) -> str:
+    return ("" if isinstance(error, CrmError) else f"{type(error).__name__}: ") + " ".join(str(error).split())
+
+
+def _unpublished(error: OSError) -> str:
+    if isinstance(error, IsADirectoryError):
+        return f"{error.filename2 or error.filename} is a folder and no link; move it away, for the page is whole"
+    return f"the page is whole but cannot be published: {error.strerror or error}; see to the disk"
 
 
 def _recorded(root: Path, base: Record, outcome: str, message: str) -> Record:

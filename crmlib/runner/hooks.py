@@ -8,9 +8,12 @@ command is told in a line, and changes neither the report's record nor the exit 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import signal
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,22 +78,31 @@ def _words(name: str, line: str) -> list[str]:
 
 
 def _ended(name: str, words: list[str], root: Path, environment: dict[str, str]) -> str:
-    try:
-        done = subprocess.run(
-            words,
-            cwd=root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=LONGEST,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"{name} {words[0]} took longer than {LONGEST} s and was killed"
-    except (OSError, ValueError) as error:
-        return f"{name} {words[0]} cannot be started: {getattr(error, 'strerror', None) or error}"
-    if done.returncode == 0:
-        return ""
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    return f"{name} {words[0]} left with {done.returncode}" + (f": {said[-1][:200]}" if said else "")
+    # Through a file: what the command leaves in the background would keep a pipe open, and us waiting.
+    with tempfile.TemporaryFile() as messages:
+        try:
+            command = subprocess.Popen(
+                words,
+                cwd=root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=messages,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            return f"{name} {words[0]} cannot be started: {getattr(error, 'strerror', None) or error}"
+        try:
+            code = command.wait(LONGEST)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(command.pid, signal.SIGKILL)
+            command.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                return f"{name} {words[0]} took longer than {LONGEST} s and was killed"
+            raise
+        if code == 0:
+            return ""
+        messages.seek(max(0, messages.seek(0, os.SEEK_END) - 4096))
+        said = messages.read().decode(errors="replace").strip().splitlines()
+    return f"{name} {words[0]} left with {code}" + (f": {said[-1][:200]}" if said else "")

@@ -20,9 +20,10 @@ class Lines:
 
     def say(self, text: str) -> None:
         """One line."""
-        # In one piece: several reports may speak at a time.
-        self._stream.write(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")
-        self._stream.flush()
+        # In one piece: several reports may speak at a time. A log that is full or gone ends no report.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")
+            self._stream.flush()
 
     def begin(self, name: str, number: int, of: int) -> LinesOfReport:
         """A report begins; tell its progress to what is returned."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from crmlib.errors import ParameterError
+from crmlib.errors import BusyError, ParameterError
 from crmlib.runner import records
 from crmlib.runner.attempts import attempt
 from crmlib.runner.history import pruned
@@ -52,7 +52,7 @@ def run_reports(
     """
     from crmlib.runner.warm import kernels
 
-    with records.locked(root, "shelf", wait=60):
+    with contextlib.suppress(BusyError), records.locked(root, "shelf", wait=60):  # else the next run does it
         records.recover(root)
     interruption = Interruption()
     tasks = [
@@ -92,12 +92,18 @@ def _shown_attempt(
 
     progress = display.begin(request.publication or request.report.name, *place)
     record = attempt(root, request, progress.cell, interruption, force=force)
-    with records.locked(root, "shelf", wait=60):
-        write_shelf(root)
-        with contextlib.suppress(ParameterError):  # someone may be editing the plan
-            if (keep := kept(root)) is not None:
-                pruned(root, keep)
+    untold = ""
+    try:
+        with records.locked(root, "shelf", wait=60):
+            write_shelf(root)
+            with contextlib.suppress(ParameterError):  # someone may be editing the plan
+                if (keep := kept(root)) is not None:
+                    pruned(root, keep)
+    except (BusyError, OSError) as error:  # the report's own end is what counts; its line is written already
+        untold = f"index.html is not brought up to date: {error}"
     progress.end(summary(record), good=record["exit_code"] == 0)
+    if untold:
+        display.say(f"{request.publication or request.report.name}: {untold}")
     if said := hooks.told(root, record):
         display.say(f"{request.publication or request.report.name}: {said}")
     return record
