@@ -181,20 +181,38 @@ def wilson(won, made, z=1.959964):
     return (middle - width) / (made + z * z), (middle + width) / (made + z * z)
 
 
-def test_intervals_of_a_skewed_mean_are_those_of_hall():
+def test_intervals_of_a_skewed_mean_reach_as_far_as_hall_or_the_t_of_draws():
     """Of 40 customers one brings 45, the others 5: a mean of 6, and differences d = 39 and 39 times -1.
 
     Σd² = 1521 + 39 = 1560 and Σd³ = 59319 - 39 = 59280, so b = 59280 / 1560^1.5 = 0.96210, the standard error is
-    √1560 / 40 = 0.98742. g⁻¹(1.95996) = 3 / b (∛(1 + b (1.95996 - b / 6)) - 1) = 1.24058 and g⁻¹(-1.95996) = -6.27733,
-    so the ends are 6 - 0.98742 · 1.24058 = 4.775 and 6 + 0.98742 · 6.27733 = 12.198. (The standard
-    error is that of 20,000 replicates, known to 1 %; the percentile interval would end near 8.)
+    √1560 / 40 = 0.98742. For 97 % z = 2.17009, g⁻¹(z) = 3 / b (∛(1 + b (z - b / 6)) - 1) = 1.34556 and g⁻¹(-z) =
+    -6.47010. Draws with k of the 45 have a mean of 5 + k and t = (k - 1) / (40 √(k/40 (1 - k/40) / 39)), 0 at k = 1 and
+    1.5613 at k = 4, none at k = 0. Of the others k is 4 or more in 2.8 %, 5 or more in 0.6 %, so that the upper 1.5 %
+    begin at 1.5613. The ends are 6 - 0.98742 · 1.5613 = 4.458, where Hall's would be 4.671, and, as no t lies below 0,
+    6 + 0.98742 · 6.47010 = 12.389. (The standard error is that of 20,000 replicates, known to 1 %.)
     """
     people, orders = crowd("a", [5])
     orders["margin"] = [45.0] + [5.0] * 39
-    found = values(people, orders, replicates=20_000, as_of="2026-01-30").margins()
+    found = values(people, orders, replicates=20_000, as_of="2026-01-30").margins(level=0.97)
     assert found["margin"].item() == 6
     for low, high in (("low", "high"), ("total_low", "total_high")):
-        assert found[[low, high]].iloc[0].tolist() == pytest.approx([4.775, 12.198], abs=0.15)
+        assert found[[low, high]].iloc[0].tolist() == pytest.approx([4.458, 12.389], abs=0.15)
+
+
+def test_a_small_channel_is_given_the_tail_that_only_all_customers_show():
+    """40 customers bring 4 or 6 each; of 960 others one in 40 brings 80, whom such a sample misses in 36 %.
+
+    Its own skewness is 0, so that Hall's interval would be 5 ± z · 1 / √40 = 5 ± 0.31. Drawn from all customers, t of a
+    sample without the 80 is far below 0, and the upper end reaches further; the lower one does not.
+    """
+    few, of_few = crowd("few", [1])
+    of_few["margin"] = np.tile([4.0, 6.0], 20)
+    many, of_many = crowd("many", [1], 960, first=40)
+    of_many["margin"] = np.where(np.arange(960) % 40, np.tile([4.0, 6.0], 480), 80.0)
+    table = values(*joined((few, of_few), (many, of_many)), replicates=2_000, as_of="2026-01-30").margins()
+    low, high = table.set_index("channel").loc["few", ["total_low", "total_high"]]
+    assert low == pytest.approx(4.69, abs=0.05)
+    assert high > 5 + 3 * 0.31
 
 
 def test_few_skewed_customers_are_covered_better_than_by_percentiles():

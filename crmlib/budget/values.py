@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmlib.budget.ages import Ages, Day, customer_ages
-from crmlib.budget.resampling import ratio, resampled, skews, unskewed
+from crmlib.budget.resampling import ratio, resampled, skews, studentised, unskewed
 from crmlib.errors import DataError, ParameterError
 from crmlib.intervals import FEWEST, require_level
 
@@ -54,6 +54,8 @@ class ChannelValues:
         Margins added up, and customers seen, in each replicate.
     skew : float array (channels, 2, ages)
         Skewness of the mean margin at an age, and of the means added up to its end.
+    pooled : float array (channels, 2, replicates, ages)
+        t of as many customers drawn from those of all channels, of the same two, sorted.
     undated : int
         Customers left out because the day of their acquisition is unknown.
     shared : bool
@@ -72,6 +74,7 @@ class ChannelValues:
     sums: np.ndarray
     counts: np.ndarray
     skew: np.ndarray
+    pooled: np.ndarray
     undated: int
     shared: bool
     ages: Ages
@@ -140,7 +143,8 @@ class ChannelValues:
         for place, (name, size) in enumerate(zip(self.channels, self.window, strict=True)):
             drawn = self.draws(place, discount_rate=discount_rate)
             each = ratio(self.sums[place], self.counts[place])[:, :size]
-            by_age = np.quantile(unskewed(self.margin[place, :size], each, self.skew[place, 0, :size]), ends, axis=0)
+            corrected = [part[place, 0][..., :size] for part in (self.skew, self.pooled)]
+            by_age = np.quantile(unskewed(self.margin[place, :size], each, *corrected), ends, axis=0)
             total, added = self.totals(place, discount_rate=discount_rate)[:size], np.quantile(drawn, ends, axis=0)
             columns = {"channel": name, "age": np.arange(size), "customers": self.seen[place, :size]}
             columns |= {"margin": self.margin[place, :size], "low": by_age[0], "high": by_age[1]}
@@ -181,7 +185,8 @@ class ChannelValues:
         size = self.window[place]
         mean = (ratio(self.sums[place], self.counts[place]) * self._factors(discount_rate))[:, :size]
         total = self.totals(place, discount_rate=discount_rate)[:size]
-        return unskewed(total, np.cumsum(mean, axis=1), self.skew[place, 1, :size])
+        corrected = [part[place, 1][..., :size] for part in (self.skew, self.pooled)]
+        return unskewed(total, np.cumsum(mean, axis=1), *corrected)
 
     def _factors(self, discount_rate: float) -> np.ndarray:
         if not (np.isfinite(discount_rate) and discount_rate >= 0):
@@ -256,6 +261,7 @@ def channel_values(
         sums=sums,
         counts=counts,
         skew=skew,
+        pooled=studentised(ages, rows, replicates, rng),
         undated=ages.undated,
         shared=ages.shared,
         ages=ages,
