@@ -77,6 +77,7 @@ def test_shares_are_percentages_and_names_are_no_counts():
         ["share", "rate", "customer id", "year", "p (Holm)"],
         ["12.3 %", "3.500", "12345", "1997", "< 0.001"],
     ]
+    assert shown(pd.DataFrame({"p_value": [0.25, np.nan]}))[1:] == [["0.250"], ["–"]]
     assert shown(pd.DataFrame({"gap": [0.05], "gap_low": [-0.1], "gap_high": [0.2]}), percent=["gap"])[2] == [
         "5.00 %",
         "−10.00 %",

@@ -66,7 +66,7 @@ def settle_kinds(columns: Sequence[Column], percent: Sequence[str]) -> None:
 def formatted(gt: GT, column: Column, digits: int | None) -> GT:
     """The table with great-tables' formatter for the column's kind."""
     if column.kind == "p":
-        return gt.fmt(_p_value, columns=column.key)
+        return gt.fmt(_p_value, columns=column.key, rows=_finite_rows(column.values))
     if column.kind == "count":
         return gt.fmt_integer(column.key, rows=_finite_rows(column.values))
     if not column.numeric:
