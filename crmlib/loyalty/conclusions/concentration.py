@@ -56,7 +56,8 @@ def answer(
     held = percent(row["value"]) + between(row["low"], row["high"], percent, level)
     first = f"At {source} the top {percent(part, 0)} of customers hold {held} of {WHAT[measure]} in {count(days)} days"
     second = cause(found, comparisons, wording_of(outcome, currency), firm)
-    return ranged(f"top_{100 * part:.0f}_percent_share", "share", f"{first}, {wording}; {second}", row, level)
+    key, label = f"top_{100 * part:.0f}_percent_share", f"Share of {WHAT[measure]} held by the top {percent(part, 0)}"
+    return ranged(key, "share", f"{first}, {wording}; {second}", row, level, label=label)
 
 
 def by_window(shares: pd.DataFrame, *, part: float, measure: str) -> Finding:
@@ -74,7 +75,8 @@ def by_window(shares: pd.DataFrame, *, part: float, measure: str) -> Finding:
         f"{percent(first[1])} and {percent(last[1])}: the window's length alone moves the share by "
         f"{100 * abs(difference):.1f} points, so name window and base."
     )
-    return Finding("top_share_short_minus_long", difference, "share", sentence)
+    label = f"Top {percent(part, 0)}: share in {short} days less that in {long}"
+    return Finding("top_share_short_minus_long", difference, "share", sentence, label=label)
 
 
 def chance(table: pd.DataFrame, *, days: int, part: float, source: str, level: float = 0.95) -> Finding:
@@ -104,7 +106,8 @@ def chance(table: pd.DataFrame, *, days: int, part: float, source: str, level: f
         f"{100 * (row['nbd'] - row['long_run']):.1f} points of it, and {percent(row['long_run'])} would remain in the "
         "long run."
     )
-    return Finding("top_share_minus_nbd", row["gap"], "share", sentence, row["gap_low"], row["gap_high"], level)
+    label = f"Top {percent(part, 0)}: share less that if nobody changed"
+    return Finding("top_share_minus_nbd", row["gap"], "share", sentence, row["gap_low"], row["gap_high"], level, label)
 
 
 def moderation(stability: pd.DataFrame, *, days: int, part: float, source: str, level: float = 0.95) -> Finding:
@@ -124,4 +127,5 @@ def moderation(stability: pd.DataFrame, *, days: int, part: float, source: str, 
         f"{percent(after['value'])}, and chance alone would leave {percent(after['nbd'])}: hold what is done for them "
         "against that, not against their past."
     )
-    return ranged("heavy_buyers_who_stay_heavy", "share", sentence, stay, level)
+    label = f"Heavy buyers who stay heavy in the next {count(days)} days"
+    return ranged("heavy_buyers_who_stay_heavy", "share", sentence, stay, level, label=label)

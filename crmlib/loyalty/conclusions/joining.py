@@ -49,7 +49,8 @@ def effect(found: ProgrammeEffect, comparisons: pd.DataFrame, *, outcome: str, c
         f"{told(before_after, True)}, members against others "
         f"{told(naive, True)}."
     )
-    return ranged("programme_effect_per_30_days", unit_of(outcome, currency), sentence, row, found.level, "effect")
+    key, label = "programme_effect_per_30_days", "Effect of joining, per member and 30 days"
+    return ranged(key, unit_of(outcome, currency), sentence, row, found.level, "effect", label)
 
 
 def selection(comparisons: pd.DataFrame, *, outcome: str, currency: str, firm: str, level: float = 0.95) -> Finding:
@@ -67,7 +68,8 @@ def selection(comparisons: pd.DataFrame, *, outcome: str, currency: str, firm: s
         f"At {firm} {wording}: the difference is {told(row['effect'], True)} per 30 days"
         f"{between(row['low'], row['high'], lambda x: told(x, True), level)}."
     )
-    return ranged("selection_per_30_days", unit_of(outcome, currency), sentence, row, level, "effect")
+    label = "Later members less others before joining, per 30 days"
+    return ranged("selection_per_30_days", unit_of(outcome, currency), sentence, row, level, "effect", label)
 
 
 def pretrend(found: ProgrammeEffect, *, firm: str) -> Finding:
@@ -99,7 +101,8 @@ def break_even(found: ProgrammeEffect, *, currency: str, margin_rate: float, fir
             f"At an assumed margin of {percent(margin_rate, 0)} a membership pays at {firm} if rewards and running it "
             f"cost less than {money(row['effect'], currency)}{interval} per member and 30 days."
         )
-    return ranged(key, currency, sentence, row, found.level, "effect")
+    label = "Margin that a membership adds, per 30 days"
+    return ranged(key, currency, sentence, row, found.level, "effect", label)
 
 
 def returns(paid: pd.DataFrame | None, *, currency: str, margin_rate: float, firm: str, level: float = 0.95) -> Finding:
@@ -177,7 +180,8 @@ def bias(comparisons: pd.DataFrame, expected: float, *, outcome: str, currency: 
         f"against others weighted by their past by {told(off['weighted'], True)}, against matched others by "
         f"{told(off['matched'], True)}: {remains}."
     )
-    return Finding("bias_of_matching_per_30_days", off["matched"], unit_of(outcome, currency), sentence)
+    label = "Simulated firm: matched others less truth, per 30 days"
+    return Finding("bias_of_matching_per_30_days", off["matched"], unit_of(outcome, currency), sentence, label=label)
 
 
 def cause(found: ProgrammeEffect, comparisons: pd.DataFrame, told: Callable[..., str], firm: str) -> str:

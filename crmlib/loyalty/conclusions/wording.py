@@ -36,8 +36,10 @@ def unit_of(outcome: str, currency: str) -> str:
     return currency if outcome == "amount" else "orders"
 
 
-def ranged(key: str, unit: str, sentence: str, row: pd.Series, level: float, value: str = "value") -> Finding:
+def ranged(
+    key: str, unit: str, sentence: str, row: pd.Series, level: float, value: str = "value", label: str = ""
+) -> Finding:
     """Finding with the interval of `row` where it has one."""
     if np.isnan(row["low"]) or np.isnan(row["high"]):
-        return Finding(key, row[value], unit, sentence)
-    return Finding(key, row[value], unit, sentence, row["low"], row["high"], level)
+        return Finding(key, row[value], unit, sentence, label=label)
+    return Finding(key, row[value], unit, sentence, row["low"], row["high"], level, label)
