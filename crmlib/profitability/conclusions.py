@@ -31,15 +31,15 @@ def answer(found: BreakEven, *, customers: int, days: int, currency: str) -> Fin
         Length of the second.
     currency : str
     """
-    key = "gain_from_letting_go"
+    key, label = "gain_from_letting_go", "Gain, had those who lost money been let go"
     if not found.fired:
         nobody = "No customer lost money in the first period: there is nobody to let go."
-        return Finding(key, 0.0, currency, nobody)
+        return Finding(key, 0.0, currency, nobody, label=label)
     who = f"the {_customers(found.fired)} ({percent(found.fired / customers)}) who lost money in the first period"
     amount = _money(abs(found.gain), currency)
     if np.isnan(found.gain_low):
         wording = f"have {'saved' if found.gain > 0 else 'cost'} {amount}; so few customers allow no conclusion"
-        return Finding(key, found.gain, currency, f"Letting go {who} would {wording}.")
+        return Finding(key, found.gain, currency, f"Letting go {who} would {wording}.", label=label)
     ends = _ends(found.gain_low, found.gain_high, currency, found.level)
     span = f"in the {days} days after{ends.replace('interval', 'interval of the gain')}"
     higher = "higher" if found.gain > 0 else "lower"
@@ -51,7 +51,7 @@ def answer(found: BreakEven, *, customers: int, days: int, currency: str) -> Fin
         same=f"Do not count on letting them go: without {who} profit would have been {amount} {higher} {span}, "
         "which cannot be told apart from no difference.",
     )
-    return _with_interval(key, found.gain, currency, sentence, found.gain_low, found.gain_high, found.level)
+    return _with_interval(key, found.gain, currency, sentence, found.gain_low, found.gain_high, found.level, label)
 
 
 def unprofitable(found: Unprofitable, *, currency: str) -> Finding:
@@ -63,7 +63,8 @@ def unprofitable(found: Unprofitable, *, currency: str) -> Finding:
     )
     loss = _money(-found.loss, currency) + _ends(-found.loss_high, -found.loss_low, currency, found.level)
     sentence += f"; together they lost {loss}." if found.customers else "."
-    return _with_interval("unprofitable_share", found.share, "share", sentence, found.low, found.high, found.level)
+    key, label = "unprofitable_share", "Customers who cost more than they bring"
+    return _with_interval(key, found.share, "share", sentence, found.low, found.high, found.level, label)
 
 
 def whale(peak: WhalePeak, *, total: float, currency: str) -> Finding:
@@ -78,7 +79,8 @@ def whale(peak: WhalePeak, *, total: float, currency: str) -> Finding:
     sentence += (
         f"the rest take {_money(lost, currency)} of it away." if lost > 0 else "and nobody takes any of it away."
     )
-    return Finding("whale_peak", peak.profit_share, "share", sentence)
+    label = "Peak of the whale curve, of the total contribution"
+    return Finding("whale_peak", peak.profit_share, "share", sentence, label=label)
 
 
 def why(statement: pd.DataFrame, *, losing: str = "lose", earning: str = "earn") -> Finding:
@@ -122,7 +124,8 @@ def persistence(found: Persistence, *, currency: str) -> Finding:
         f"Of the {count(found.seen)} who lost money and came again, {share} lost money again; "
         f"jointly they went from {_money(found.before, currency)} to {_money(found.after, currency)}."
     )
-    return _with_interval(key, found.share, "share", sentence, found.low, found.high, found.level)
+    label = "Lost money again, of those who came again"
+    return _with_interval(key, found.share, "share", sentence, found.low, found.high, found.level, label)
 
 
 def lowest_group(regression: pd.DataFrame, *, currency: str, level: float = 0.95) -> Finding:
@@ -144,7 +147,8 @@ def lowest_group(regression: pd.DataFrame, *, currency: str, level: float = 0.95
     )
     side = verdict(row["low"], row["high"], above="more than it cost", below="less than it cost", same="")
     sentence = f"{start}, {side}." if side else f"{start}, which cannot be told apart from nothing."
-    return _with_interval(key, float(row["after"]), currency, sentence, row["low"], row["high"], level)
+    label = "A lowest-group customer in the next period"
+    return _with_interval(key, float(row["after"]), currency, sentence, row["low"], row["high"], level, label)
 
 
 def allocated(curve: pd.DataFrame, spiral: pd.DataFrame, *, negative: int, currency: str) -> Finding:
@@ -177,7 +181,9 @@ def allocated(curve: pd.DataFrame, spiral: pd.DataFrame, *, negative: int, curre
         f"profit by {_signed(believed, currency)}, in truth by {_signed(true, currency)}, for the allocated cost "
         f"stays; the rule applied {often} leaves a profit of {end_profit} and {left}."
     )
-    return Finding(key, float(true), currency, sentence)
+    return Finding(
+        key, float(true), currency, sentence, label="Difference in profit without all below zero, fully loaded"
+    )
 
 
 def poaching(found: BreakEven, *, best_share: float) -> Finding:
@@ -198,7 +204,8 @@ def poaching(found: BreakEven, *, best_share: float) -> Finding:
         sentence = (
             f"Letting go is a mistake once {percent(found.risk)}{ends} of the margin of {best} leaves in consequence."
         )
-    return _with_interval(key, found.risk, "share", sentence, found.risk_low, found.risk_high, found.level)
+    label = "Margin of the best that may leave in consequence"
+    return _with_interval(key, found.risk, "share", sentence, found.risk_low, found.risk_high, found.level, label)
 
 
 def potential(found: Rise, *, lowest: str, highest: str, currency: str) -> Finding:
@@ -239,12 +246,14 @@ def truth(table: pd.DataFrame, *, currency: str, level: float = 0.95) -> Finding
     return _with_interval("simulated_gain", judged, currency, sentence, low, high, level)
 
 
-def _with_interval(key: str, value: float, unit: str, sentence: str, low: float, high: float, level: float) -> Finding:
+def _with_interval(
+    key: str, value: float, unit: str, sentence: str, low: float, high: float, level: float, label: str = ""
+) -> Finding:
     """Finding with its interval where it has one."""
     value_: Any = None if np.isnan(value) else value
     if np.isnan(low) or np.isnan(high) or value_ is None:
-        return Finding(key, value_, unit, sentence)
-    return Finding(key, value_, unit, sentence, low, high, level)
+        return Finding(key, value_, unit, sentence, label=label)
+    return Finding(key, value_, unit, sentence, low, high, level, label)
 
 
 def _unless(found: BreakEven) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,8 @@ def best_lever(levers: Sequence[Lever], *, days: int, currency: str) -> Finding:
     touched = [one for one in levers if one.customers]
     if not touched or not found.gain > 0:
         nothing = "None of the measures would have gained anything."
-        return Finding(key, 0.0, currency, nothing if touched else "No measure touches any customer.")
+        said = nothing if touched else "No measure touches any customer."
+        return Finding(key, 0.0, currency, said, label="Highest gain of a measure")
     sure = sum(one.low > 0 for one in touched)
     amount = f"{_money(found.gain, currency)}{_ends(found.low, found.high, currency, found.level)}"
     assumed = "" if found.break_even != found.break_even else f", assumed that {percent(found.leaving)} of them leave"
@@ -42,7 +44,8 @@ def best_lever(levers: Sequence[Lever], *, days: int, currency: str) -> Finding:
         sentence += f"; it pays {limit}"
     best = f"{count(found.best_touched)} of the best customers" if found.best_touched else "none of the best"
     sentence += f", and touches {best}. The intervals of {count(sure)} measures lie above zero."
-    return _with_interval(key, found.gain, currency, sentence, found.low, found.high, found.level)
+    label = f"Highest gain, by \u201c{shorten(found.name, 40, placeholder=' …')}\u201d"
+    return _with_interval(key, found.gain, currency, sentence, found.low, found.high, found.level, label)
 
 
 def option(table: pd.DataFrame, *, periods: int, currency: str, level: float = 0.95) -> Finding:
@@ -72,7 +75,8 @@ def option(table: pd.DataFrame, *, periods: int, currency: str, level: float = 0
     sentence = f"Over {count(periods)} more periods a customer of the lowest group is expected to bring {each}{side}"
     if row["option"] > row["kept"] + 1e-9:
         sentence += f". With the right to let go later it is {_money(row['option'], currency)}"
-    return _with_interval(key, float(row["kept"]), currency, sentence + ".", row["low"], row["high"], level)
+    label = f"A lowest-group customer over {count(periods)} more periods"
+    return _with_interval(key, float(row["kept"]), currency, sentence + ".", row["low"], row["high"], level, label)
 
 
 def needs(matrix: pd.DataFrame, *, lowest: str, highest: str, level: float = 0.95) -> Finding:
@@ -104,7 +108,8 @@ def needs(matrix: pd.DataFrame, *, lowest: str, highest: str, level: float = 0.9
         f"of the {tier} {percent(share)} stand out by \u201c{want}\u201d"
         for tier, share, want in zip((lowest, highest), shares, wants, strict=True)
     ]
-    return Finding(key, shares[0], "share", f"{start}: {', '.join(told)}.")
+    label = shorten(f"Main need of the {lowest}: {wants[0]}", 60, placeholder=" …")
+    return Finding(key, shares[0], "share", f"{start}: {', '.join(told)}.", label=label)
 
 
 def shield(table: pd.DataFrame, *, share: float, currency: str) -> Finding:
