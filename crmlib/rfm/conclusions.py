@@ -39,9 +39,9 @@ def answer(rules: pd.DataFrame, *, rule: str, depth: float, days: int, level: fl
         better = row["difference"] > 0
         advice = f"select by the {rule}" if better else f"keep to {first['rule']}"
         verdict = f"{points} {'more' if better else 'less'} than selecting by {other}: {advice}"
-    return Finding(
-        "captured_by_rfm", row["captured"], "share", f"{sentence}, {verdict}.", row["low"], row["high"], level
-    )
+    interval = row["low"], row["high"], level
+    label = f"Next {days} days' revenue from the best {percent(depth, 0)} by RFM"
+    return Finding("captured_by_rfm", row["captured"], "share", f"{sentence}, {verdict}.", *interval, label=label)
 
 
 def model_against_score(rules: pd.DataFrame, *, model: str, rule: str, level: float = 0.95) -> Finding:
@@ -64,7 +64,9 @@ def model_against_score(rules: pd.DataFrame, *, model: str, rule: str, level: fl
             f"cannot be told apart from {_the(rule)}: the difference is {100 * row['difference']:+.1f} points{ends}"
         )
     interval = row["difference_low"], row["difference_high"], level
-    return Finding("model_minus_rfm", row["difference"], "share", f"{_the(model, first=True)} {wording}.", *interval)
+    sentence = f"{_the(model, first=True)} {wording}."
+    label = "Revenue captured by the model, less that by the score"
+    return Finding("model_minus_rfm", row["difference"], "share", sentence, *interval, label=label)
 
 
 def parts(rules: pd.DataFrame) -> Finding:
@@ -82,7 +84,8 @@ def parts(rules: pd.DataFrame) -> Finding:
     )
     best = own.iloc[0]
     sentence = f"Scored by one of the three alone, the same part of customers captures: {listed}."
-    return Finding("captured_by_best_part", best["captured"], "share", sentence)
+    label = f"Revenue captured by the {best['rule']} alone"
+    return Finding("captured_by_best_part", best["captured"], "share", sentence, label=label)
 
 
 def chain_error(told: ChainForecast, *, days: int, currency: str) -> Finding:
@@ -97,7 +100,8 @@ def chain_error(told: ChainForecast, *, days: int, currency: str) -> Finding:
     wording = f"{percent(abs(error))} {'more' if error > 0 else 'less'} than"
     amount = f"{money(forecast, currency, 0)} from customers known before, {wording}"
     sentence = f"For the {days} days held out the chain foretold {amount} the {money(actual, currency, 0)} that came."
-    return Finding("chain_forecast_error", error, "of what came", sentence)
+    label = "Error of the revenue foretold from segments' moves"
+    return Finding("chain_forecast_error", error, "of what came", sentence, label=label)
 
 
 def segment_worth(values: pd.DataFrame, *, years: float, currency: str, level: float = 0.95) -> Finding:
@@ -111,10 +115,9 @@ def segment_worth(values: pd.DataFrame, *, years: float, currency: str, level: f
     span = f"Over {years:g} year{'s' * (years != 1)}, discounted, a customer in the segment"
     sentence = f"{span} “{most['segment']}” brings in {amounts[0]}"
     sentence += f", one in “{least['segment']}” {amounts[1]}." if len(values) > 1 else "."
-    key = "best_segment_value"
-    if np.isnan(most["low"]):
-        return Finding(key, most["value"], currency, sentence)
-    return Finding(key, most["value"], currency, sentence, most["low"], most["high"], level)
+    label = f"Worth of a customer of the best segment, {years:g} year{'s' * (years != 1)}"
+    interval = (None, None, None) if np.isnan(most["low"]) else (most["low"], most["high"], level)
+    return Finding("best_segment_value", most["value"], currency, sentence, *interval, label=label)
 
 
 def more_means_less(grid: pd.DataFrame, *, recency: float, unit: str, currency: str) -> Finding:
@@ -141,7 +144,8 @@ def more_means_less(grid: pd.DataFrame, *, recency: float, unit: str, currency: 
             f"{_worth(values, best, currency)}; {_worth(values, most, currency)}: the more often they used to come, "
             "the more their silence says."
         )
-    return Finding("most_valuable_frequency_of_the_silent", float(best), "purchases", sentence)
+    label = "Repeat purchases at which the silent are worth most"
+    return Finding("most_valuable_frequency_of_the_silent", float(best), "purchases", sentence, label=label)
 
 
 def resemblance(area: tuple[float, float, float], lift: pd.DataFrame, *, source: str, level: float = 0.95) -> Finding:
@@ -156,7 +160,8 @@ def resemblance(area: tuple[float, float, float], lift: pd.DataFrame, *, source:
     inside = between(top["low"], top["high"], lambda x: f"{x:.2f}", level)
     part = percent(top["customers"] / lift["customers"].sum(), 0)
     sentence += f"; the {part} that resemble them most hold {top['lift']:.2f} times as many of the best as all{inside}."
-    return Finding("look_alike_ranking", value, "probability", sentence, low, high, level)
+    label = "Chance to rank a best customer above another one"
+    return Finding("look_alike_ranking", value, "probability", sentence, low, high, level, label=label)
 
 
 def ceiling(known: dict[str, float], *, rule: str, depth: float, days: int) -> Finding:
