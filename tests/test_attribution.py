@@ -365,7 +365,7 @@ def test_probability_is_conversions_per_journey_at_every_order():
 def test_sampled_rates_lie_within_their_stated_error_of_the_exact_ones(monkeypatch):
     touches, outcomes = tables(*random_journeys(2, "abcdefgh", 80))
     exact = credits(touches, outcomes, rule=shapley("rate"))["conversions"]
-    for module in ("game", "rules"):
+    for module in ("game", "modelled"):
         monkeypatch.setattr(f"crmlib.attribution.{module}.EXACT_UP_TO", 5)
     table = credits(touches, outcomes, rule=shapley("rate", permutations=400), rng=np.random.default_rng(1))
     assert table["conversions"].sum() == pytest.approx(exact.sum())
