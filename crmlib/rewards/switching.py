@@ -139,18 +139,8 @@ def lock_in(purchases: Any, *, level: float = 0.95, replicates: int = 1_000, rng
 
     require_level(level)
     table, names = _sequences(purchases)
-    customer = table["customer_id"].astype("category").cat.codes.to_numpy()
-    n = int(customer.max()) + 1
-    place = {name: number for number, name in enumerate(names)}
-    brand = table["brand"].map(place).to_numpy()
-    follows = table["next"].map(place).to_numpy(dtype=float, na_value=np.nan)
-    shape = (n, len(names))
-    bought, left, kept = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    np.add.at(bought, (customer, brand), 1)
-    on = ~np.isnan(follows)
-    np.add.at(left, (customer[on], brand[on]), 1)
-    again = on & (follows == brand)
-    np.add.at(kept, (customer[again], brand[again]), 1)
+    bought, left, kept = _steps(table, names)
+    n = len(bought)
     total = bought.sum(axis=1, keepdims=True)
     habit_kept, habit_left = bought * (bought - 1) / total, bought * (total - 1) / total
 
@@ -189,6 +179,22 @@ def lock_in(purchases: Any, *, level: float = 0.95, replicates: int = 1_000, rng
             "high": np.where(few, np.nan, high),
         }
     )
+
+
+def _steps(table: pd.DataFrame, names: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Purchases of each brand, steps that begin at it, and those of them that stay: (customers, brands) each."""
+    customer = table["customer_id"].astype("category").cat.codes.to_numpy()
+    place = {name: number for number, name in enumerate(names)}
+    brand = table["brand"].map(place).to_numpy()
+    follows = table["next"].map(place).to_numpy(dtype=float, na_value=np.nan)
+    shape = (int(customer.max()) + 1, len(names))
+    bought, left, kept = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    np.add.at(bought, (customer, brand), 1)
+    on = ~np.isnan(follows)
+    np.add.at(left, (customer[on], brand[on]), 1)
+    again = on & (follows == brand)
+    np.add.at(kept, (customer[again], brand[again]), 1)
+    return bought, left, kept
 
 
 def _sequences(purchases: Any) -> tuple[pd.DataFrame, list[str]]:

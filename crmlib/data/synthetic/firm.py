@@ -57,33 +57,19 @@ def firm(known: Parameters, entropy: tuple[int, ...], wanted: tuple[str, ...]) -
         account, joined_days = programme.accounts(known, entropy, people)
         made, caused, prevented = _influenced(known, entropy, people, made, account, joined_days)
     tier, reward = _rewards(people, made, joined_days)
-    revenue = np.bincount(made.customer, made.basket.amount, number).astype(float)
-    share = np.where(np.isfinite(joined_days), _REWARDS[tier], 0.0)
-    traits = {name: getattr(people, name)[won.kept] for name in Population._fields if name != "acquired"}
-    place = np.cumsum(won.kept) - 1
-    caused, prevented = (_of_kept(orders, won.kept) for orders in (caused, prevented))
-    truth = Truth(
-        parameters=known,
-        entropy=entropy,
-        customer_id=np.flatnonzero(won.kept) + 1,
-        acquired_at=people.acquired[won.kept].view("datetime64[us]"),
-        **traits,
-        account=account[won.kept],
-        joined_days=joined_days[won.kept],
-        reward_share=share[won.kept],
-        referrer=bonds.referrer[won.kept],
-        referral_rate=bonds.rate[won.kept],
-        offered=bonds.offered[won.kept],
-        first_value=first[won.kept],
-        revenue=revenue[won.kept],
-        caused_by_customer=place[np.concatenate([caused.customer, prevented.customer])],
-        caused_at=np.concatenate([caused.instant, prevented.instant]).view("datetime64[us]"),
-        caused_orders=np.repeat([1, -1], [len(caused.customer), len(prevented.customer)]),
-        caused_spend=np.concatenate([caused.basket.amount, prevented.basket.amount]),
+    truth = _truth(
+        known,
+        entropy,
+        won.kept,
+        people,
+        bonds,
+        (caused, prevented),
+        account=account,
+        joined_days=joined_days,
+        reward_share=np.where(np.isfinite(joined_days), _REWARDS[tier], 0.0),
+        first_value=first,
+        revenue=np.bincount(made.customer, made.basket.amount, number).astype(float),
     )
-    for field in dataclasses.fields(truth):
-        if isinstance(values := getattr(truth, field.name), np.ndarray):
-            values.flags.writeable = False
     makers = {
         "orders": lambda: _orders(_of_kept(made, won.kept)),
         "memberships": lambda: _memberships(truth, tier[won.kept], reward[won.kept]),
@@ -94,6 +80,37 @@ def firm(known: Parameters, entropy: tuple[int, ...], wanted: tuple[str, ...]) -
     if {"customers", "touches", "outcomes"} & set(wanted):
         tables |= _journeys(truth, won, wanted)
     return {name: tables[name] for name in wanted if length(tables[name])}, truth
+
+
+def _truth(
+    known: Parameters,
+    entropy: tuple[int, ...],
+    kept: NDArray[np.bool_],
+    people: Population,
+    bonds: referrals.Links,
+    changes: tuple[Orders, Orders],
+    **columns: NDArray[Any],
+) -> Truth:
+    """Truth on the customers who are kept, unchangeable; `columns` hold a value for each customer of the whole firm."""
+    caused, prevented = (_of_kept(orders, kept) for orders in changes)
+    traits = {name: getattr(people, name) for name in Population._fields if name != "acquired"}
+    columns = {**traits, **columns, "referrer": bonds.referrer, "referral_rate": bonds.rate, "offered": bonds.offered}
+    place = np.cumsum(kept) - 1
+    truth = Truth(
+        parameters=known,
+        entropy=entropy,
+        customer_id=np.flatnonzero(kept) + 1,
+        acquired_at=people.acquired[kept].view("datetime64[us]"),
+        **{name: values[kept] for name, values in columns.items()},
+        caused_by_customer=place[np.concatenate([caused.customer, prevented.customer])],
+        caused_at=np.concatenate([caused.instant, prevented.instant]).view("datetime64[us]"),
+        caused_orders=np.repeat([1, -1], [len(caused.customer), len(prevented.customer)]),
+        caused_spend=np.concatenate([caused.basket.amount, prevented.basket.amount]),
+    )
+    for field in dataclasses.fields(truth):
+        if isinstance(values := getattr(truth, field.name), np.ndarray):
+            values.flags.writeable = False
+    return truth
 
 
 def _of_kept(orders: Orders, kept: NDArray[np.bool_]) -> Orders:

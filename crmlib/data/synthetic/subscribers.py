@@ -178,25 +178,33 @@ def _firm(rng: np.random.Generator, n: int, months: int, day: datetime.date) -> 
     channel = rng.integers(0, len(CHANNELS), n)
     first = np.datetime64(f"{day:%Y-%m}", "M") - (months - 1)
     starts = (first + calendar).astype("datetime64[D]")
-    who, when = np.nonzero(invoiced)
+    truth = SubscriberTruth(own, names[plan], joined, lifetime, prices, invoiced)
+    return _columns(truth, Coded(plan, tuple(names)), Coded(channel, CHANNELS), starts, weekday), truth
+
+
+def _columns(
+    truth: SubscriberTruth, plan: Coded, channel: Coded, starts: NDArray[np.datetime64], weekday: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Columns of the tables that the firm sees, invoices by their instant."""
+    joined, prices = truth.joined, truth.prices
+    n, months = prices.shape
+    who, when = np.nonzero(truth.invoiced)
     at = (starts[when] + weekday[who]).astype("datetime64[us]")
     order = np.lexsort((who, at))
-    served = np.minimum(lifetime, months - joined)
+    served = np.minimum(truth.lifetime, months - joined)
     ids = np.arange(1, n + 1)
-    left = lifetime <= months - joined
-    last = joined + served - 1
-    columns = {
+    return {
         "customers": {
             "customer_id": ids,
             "acquired_at": (starts[joined] + weekday).astype("datetime64[us]"),
-            "channel": Coded(channel, CHANNELS),
+            "channel": channel,
         },
         "subscriptions": {
             "customer_id": ids,
             "tenure_months": served.astype(float),
-            "left": left,
-            "contract": Coded(plan, tuple(names)),
-            "monthly_charge": prices[np.arange(n), last].round(2),
+            "left": truth.lifetime <= months - joined,
+            "contract": plan,
+            "monthly_charge": prices[np.arange(n), joined + served - 1].round(2),
         },
         "orders": {
             "order_id": np.arange(1, len(who) + 1),
@@ -205,4 +213,3 @@ def _firm(rng: np.random.Generator, n: int, months: int, day: datetime.date) -> 
             "amount": prices[who, when][order].round(2),
         },
     }
-    return columns, SubscriberTruth(own, names[plan], joined, lifetime, prices, invoiced)
