@@ -60,6 +60,11 @@ def figure(key, value, unit, sentence, *interval):
             ("−14.3 % of the purchases made", ""),
         ),
         (("many", 23570, "customers", "There are 23,570 customers.", None), ("23,570 customers", "")),
+        # The unit stands once, after the upper end, also where the lower one is 1.
+        (
+            ("added", 314, "customers", "It adds 314 (80 % interval 1 to 627) customers.", 1.2, 627.3, 0.8),
+            ("314 customers", "80 % interval 1 to 627 customers"),
+        ),
         (("wait", 4.25, "days", "They wait 4.2 days.", None), ("4.2 days", "")),
         (("wait", 4.25, "days", "They wait longer than before.", None), ("4.25 days", "")),
     ],

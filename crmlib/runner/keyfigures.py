@@ -84,7 +84,7 @@ def _interval(finding: Finding, value: str) -> str:
     else:
         ends = [_told(finding, end) or quantity(end, finding.unit) for end in (finding.low, finding.high)]
         if finding.unit != "share" and not CURRENCY.fullmatch(finding.unit):
-            ends[0] = ends[0].removesuffix(f" {finding.unit}")
+            ends[0] = ends[0].removesuffix(f" {finding.unit}").removesuffix(f" {finding.unit.removesuffix('s')}")
     return f"{100 * finding.level:g} % interval {ends[0]} to {ends[1]}"
 
 
