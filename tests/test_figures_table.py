@@ -1,5 +1,6 @@
 """Result tables: expected cells are worked out by hand from the rule that the docstring states."""
 
+import datetime as dt
 import html
 import re
 
@@ -65,6 +66,11 @@ def test_named_ends_find_their_estimate_wherever_it_stands():
         (["a", None], ["a", "–"]),
         ([1.5, "not seen"], ["1.500", "not seen"]),
         (pd.to_datetime(["2024-02-29", None]), ["2024-02-29", "–"]),
+        (
+            [pd.Timestamp("2024-02-29"), pd.Timestamp("2024-02-29 07:15:16.641477")],
+            ["2024-02-29", "2024-02-29 07:15:16"],
+        ),
+        ([dt.date(2024, 2, 29), dt.time(7, 15)], ["2024-02-29", "07:15:00"]),
     ],
 )
 def test_numbers_show_the_digits_that_their_column_deserves(values, cells):

@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crmlib.errors import ParameterError
@@ -72,7 +73,8 @@ def table(
     An index with names or words becomes the row heads; a mere row number is left out. `x`, `x_low` and
     `x_high`, or `low` and `high` after an estimate, are set under one head, in the same digits. Whole numbers
     get thousands separators, unless their column's name ends in id, year, seed, code or key. Shares (a name that
-    ends in share or rate, all within -1 and 1) are percentages. Days are ISO dates, what is missing is a dash.
+    ends in share or rate, all within -1 and 1) are percentages. Days are ISO dates,
+    instants go to the second, what is missing is a dash.
 
     Parameters
     ----------
@@ -194,8 +196,10 @@ def _text(value: Any) -> Any:
         return f"{'−' if value < 0 else ''}∞"
     if pd.api.types.is_number(value):
         return value
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds").removesuffix(" 00:00:00")
     if hasattr(value, "isoformat"):
-        return value.isoformat(sep=" ").removesuffix(" 00:00:00") if hasattr(value, "hour") else value.isoformat()
+        return value.isoformat()
     return str(value)
 
 
