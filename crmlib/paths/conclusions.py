@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmlib.errors import DataError
-from crmlib.findings import Finding, between, percent, verdict
+from crmlib.findings import Finding, between, fitting, percent, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_ONE_TOUCH = "Journeys of a single touch"
 
 
 def frequent(paths: pd.DataFrame, *, where: str, level: float = 0.95) -> Finding:
@@ -33,7 +35,8 @@ def frequent(paths: pd.DataFrame, *, where: str, level: float = 0.95) -> Finding
         best = told.iloc[-1]
         if best["difference"] > 0 and best["path"] != first["path"]:
             sentence += f"; of the {len(paths)} most frequent, {best['path']} converts best ({percent(best['rate'])})"
-    return Finding("most_frequent_path_share", first["share"], "share", f"{sentence}.")
+    label = fitting(f"Journeys that go {first['path']}", "Journeys that go the most frequent path")
+    return Finding("most_frequent_path_share", first["share"], "share", f"{sentence}.", label=label)
 
 
 def lengths(table: pd.DataFrame, *, where: str, level: float = 0.95) -> Finding:
@@ -46,13 +49,14 @@ def lengths(table: pd.DataFrame, *, where: str, level: float = 0.95) -> Finding:
     """
     short = table[table["touches"] == 1]
     if short.empty:
-        return Finding("one_touch_share", 0.0, "share", f"On {where} 0.0 % of journeys have a single touch.")
+        sentence = f"On {where} 0.0 % of journeys have a single touch."
+        return Finding("one_touch_share", 0.0, "share", sentence, label=_ONE_TOUCH)
     row = short.iloc[0]
     sentence = (
         f"On {where} {percent(row['share'])} of journeys have a single touch; {percent(row['rate'])} of them convert, "
         f"{_gap(row, level)}"
     )
-    return Finding("one_touch_share", row["share"], "share", f"{sentence}.")
+    return Finding("one_touch_share", row["share"], "share", f"{sentence}.", label=_ONE_TOUCH)
 
 
 def times(quantiles: pd.DataFrame, *, where: str, level: float = 0.95) -> Finding:
@@ -70,8 +74,9 @@ def times(quantiles: pd.DataFrame, *, where: str, level: float = 0.95) -> Findin
         f"in ten within {most['days']:.1f}"
     )
     known = half[["low", "high"]].notna().all()
-    interval = (half["low"], half["high"], level) if known else (None, None, None)
-    return Finding("median_days_to_conversion", half["days"], "days", f"{sentence}.", *interval)
+    label = "First touch to conversion, median" + (", simulated" if "simulated" in where else "")
+    rest = (half["low"], half["high"], level, label) if known else (None, None, None, label)
+    return Finding("median_days_to_conversion", half["days"], "days", f"{sentence}.", *rest)
 
 
 def mistaken_presence(presence: pd.DataFrame, *, where: str) -> Finding:
@@ -91,7 +96,8 @@ def mistaken_presence(presence: pd.DataFrame, *, where: str) -> Finding:
         f"it they would convert {_points(-row['effect'])} than they do; {best['channel']} adds most, "
         f"{100 * best['effect']:.1f} points"
     )
-    return Finding("points_too_many", float(gap.max()), "share", f"{sentence}.")
+    label = fitting(f"Rate through {row['channel']} beyond what it does", "Rate through a channel beyond what it does")
+    return Finding("points_too_many", float(gap.max()), "share", f"{sentence}.", label=label)
 
 
 def collapsed(before: pd.DataFrame, after: pd.DataFrame, *, where: str) -> Finding:
@@ -107,7 +113,10 @@ def collapsed(before: pd.DataFrame, after: pd.DataFrame, *, where: str) -> Findi
         f"On {where}, once immediate repeats count as one step, {percent(other['share'])} of journeys go "
         f"{other['path']}; with repeats the most frequent path, {one['path']}, had {percent(one['share'])}"
     )
-    return Finding("collapsed_path_share", other["share"], "share", f"{sentence}.")
+    label = fitting(
+        f"Journeys that go {other['path']}, repeats counted once", "Most frequent path, repeats counted once"
+    )
+    return Finding("collapsed_path_share", other["share"], "share", f"{sentence}.", label=label)
 
 
 def _gap(row: pd.Series, level: float) -> str:
