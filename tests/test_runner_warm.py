@@ -272,6 +272,36 @@ def test_what_a_kernel_started_ends_with_it_however_it_hides(root):
     assert gone(lambda: processes_with(f"{processes.MARK}={mark.strip()}"))
 
 
+@pytest.mark.parametrize("cold", [False, True])
+@pytest.mark.parametrize("end", ["pass", "import time\ntime.sleep(60)", "1 / 0"])
+def test_a_program_without_environment_in_a_session_of_its_own_ends_too(root, monkeypatch, cold, end):
+    if cold:
+        monkeypatch.setenv(warm.COLD, "1")
+    started = notebook_of(
+        """
+        import subprocess
+        child = subprocess.Popen(["sleep", "97"], env={}, start_new_session=True)
+        grandchild = ["/bin/sh", "-c", "sleep 98 & echo $!; wait"]
+        second = subprocess.Popen(grandchild, env={}, start_new_session=True, stdout=subprocess.PIPE, text=True)
+        print(child.pid, second.pid, second.stdout.readline())
+        """,
+        end,
+    )
+    account, notebook, _ = run(root, started, cell_timeout=5)
+    assert account.kernel == ("cold" if cold else "warm")
+    left = [Path(f"/proc/{number}/cmdline") for number in notebook.cells[0].outputs[0]["text"].split()]
+    assert len(left) == 3
+    assert gone(lambda: [path for path in left if path.exists() and path.read_bytes()])
+
+
+def test_a_run_whose_time_is_up_before_its_kernel_is_there_is_ended(root, monkeypatch):
+    monkeypatch.setenv(warm.COLD, "1")
+    began = time.monotonic()
+    account, _, _ = run(root, notebook_of("import time\ntime.sleep(40)"), run_timeout=0.01)
+    assert account.outcome == "timeout"
+    assert time.monotonic() - began < 20
+
+
 def test_a_server_that_has_threads_forks_nothing(tmp_path, monkeypatch, alone):
     server = servers.ForkServer({**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}, str(tmp_path))
     trouble = server.trouble
@@ -345,6 +375,30 @@ def test_nothing_is_left_of_a_stopped_or_killed_runner(tmp_path, stop):
     if stop == signal.SIGTERM:
         assert out.count("interrupted") == 2
         assert "] c: begins" not in out
+
+
+@pytest.mark.parametrize("session", [False, True])
+def test_nothing_is_left_of_a_killed_runner_of_a_single_report(tmp_path, session):
+    """Its kernel has no server to end it, nor the programs that it started."""
+    place = tmp_path / "t"
+    place.mkdir()
+    root = project(tmp_path / "p", a="good")
+    notebook = nbformat.read(root / "notebooks" / "a.ipynb", as_version=4)
+    source = (
+        "import pathlib, subprocess, time\n"
+        f"child = subprocess.Popen(['sleep', '97'], start_new_session={session})\n"
+        "pathlib.Path('here').write_text(str(child.pid))\ntime.sleep(90)"
+    )
+    notebook.cells.insert(3, nbformat.v4.new_code_cell(source))
+    nbformat.write(notebook, root / "notebooks" / "a.ipynb")
+    env = {**os.environ, "CRM_PROJECT": str(root), "TMPDIR": str(place)}
+    command = [sys.executable, "-c", "from crmlib.cli import main; main()", "report", "run"]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, start_new_session=True) as runner:
+        assert gone(lambda: not (root / "here").exists(), 60)
+        os.killpg(runner.pid, signal.SIGKILL)
+        runner.communicate(timeout=60)
+    assert gone(lambda: processes_with(f"CRM_PROJECT={root}"))
+    assert gone(lambda: list(place.iterdir()))
 
 
 def hanging(root):

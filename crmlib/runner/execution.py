@@ -22,6 +22,7 @@ from typing import Any
 
 from crmlib.runner import kernels, processes
 from crmlib.runner.account import KERNEL_ENDED, STOPPED, Account, explain, judge
+from crmlib.runner.guard import guarded
 from crmlib.runner.parallel import Interruption
 from crmlib.runner.records import write_atomic
 
@@ -60,7 +61,7 @@ def execute(
     interruption = interruption or Interruption()
     account = Account()
     mark = secrets.token_hex(8)
-    with kernels.runtime_folder() as folder:
+    with kernels.runtime_folder() as folder, guarded(folder, mark):
         kernel = kernels.kernel(folder)
         expired = threading.Event()
         watchdog = threading.Timer(run_timeout, kernels.expire, (kernel, expired))
@@ -69,7 +70,7 @@ def execute(
         interruption.watch(kernel, lambda: kernels.end(kernel))
         try:
             environment = kernels.environment(root, folder, mark)
-            stopping = lambda: interruption.asked  # noqa: E731
+            stopping = lambda: interruption.asked or expired.is_set()  # noqa: E731  it may have come before the kernel
             _drive(notebook, kernel, account, root, output, cell_timeout, on_cell, environment, stopping)
         except BaseException as error:
             explain(account, error, cell_timeout)

@@ -16,18 +16,15 @@ import contextlib
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 
+from crmlib.runner.guard import remove
 from crmlib.runner.preloading import preload
 from crmlib.runner.processes import MARK, kill_all, write_mark
-
-#: Folders of a run's sockets begin so; nothing else is ever removed.
-PRIVATE = "crm-"
 
 #: Process number of each kernel, the socket to tell of its end, and the order it was made by.
 Kernels = dict[int, tuple[socket.socket, dict[str, Any]]]
@@ -109,9 +106,7 @@ def _leave_nothing(kernels: Kernels) -> None:
     """Kill kernels that still run, with all that they started, and remove their sockets."""
     for child, (_, order) in kernels.items():
         kill_all(child, order["environment"].get(MARK, "none"))
-        folder = Path(order["folder"])
-        if folder.name.startswith(PRIVATE):
-            shutil.rmtree(folder, ignore_errors=True)
+        remove(Path(order["folder"]))
 
 
 def _stand_alone(server: int) -> None:

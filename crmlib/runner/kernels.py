@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.runner import processes
+from crmlib.runner.guard import PRIVATE
 
 _SOCKET_PATH_LIMIT = 100  # of 107 characters; a kernel's sockets end in kernel-<36>-ipc-<n>
 
@@ -29,9 +30,13 @@ def kernel(folder: Path) -> Any:
 
     from crmlib.runner import warm
 
-    manager = AsyncKernelManager(
-        kernel_spec_manager=warm.specifications(), kernel_name="python3", transport="ipc", log=LOG
-    )
+    class Manager(AsyncKernelManager):
+        async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:  # type: ignore[override]
+            # A program in a session and environment of its own is known only as long as its parent lives.
+            processes.kill_started(getattr(self.provisioner, "pid", None))
+            await super().shutdown_kernel(now=now, restart=restart)
+
+    manager = Manager(kernel_spec_manager=warm.specifications(), kernel_name="python3", transport="ipc", log=LOG)
     manager.connection_file = str(folder / "kernel.json")
     return manager
 
@@ -64,7 +69,7 @@ def runtime_folder() -> Iterator[Path]:
     """A private folder for sockets, removed in the end; its path short enough for their names."""
     usual = tempfile.gettempdir()
     base = usual if len(usual) + len("/crm-12345678/kernel-ipc-5") <= _SOCKET_PATH_LIMIT else "/tmp"  # noqa: S108
-    folder = Path(tempfile.mkdtemp(prefix="crm-", dir=base))
+    folder = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=base))
     try:
         yield folder
     finally:
@@ -84,8 +89,9 @@ def expire(kernel: Any, expired: threading.Event) -> None:
 
 
 def end(kernel: Any) -> None:
-    """Kill the kernel's process group."""
+    """Kill the kernel's process group, and what it has started."""
     own = group(kernel)
     if own is not None:
+        processes.kill_started(own)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(own, signal.SIGKILL)

@@ -23,7 +23,7 @@ KEPT_MEMORY = {
 
 
 def kill_all(group: int | None, mark: str) -> None:
-    """Kill a process group, then what left the group but still carries the run's mark.
+    """Kill a process group, what left it but still carries the run's mark, and what these have started.
 
     Parameters
     ----------
@@ -31,14 +31,52 @@ def kill_all(group: int | None, mark: str) -> None:
     mark : str
         Value of `CRM_RUN` in the environment that a process began with.
     """
+    found = _marked(mark)
+    found |= descendants(found)  # before their parents are gone, and they somebody else's
     if group is not None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
-    wanted = f"{MARK}={mark}".encode()
-    for entry in Path("/proc").glob("[0-9]*/environ"):  # Linux; elsewhere the group must do
+    ended: set[int] = set()
+    while left := found - ended:
+        _kill(left)
+        ended |= left
+        found = _marked(mark)
+        found |= descendants(found)
+
+
+def kill_started(process: int | None) -> None:
+    """Kill all that a process has started, while it can still be told from what others did."""
+    if process is not None:
+        _kill(descendants({process}))
+
+
+def descendants(of: set[int]) -> set[int]:
+    """Processes that these have started, directly or by others; empty where the system does not tell."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):  # Linux; elsewhere the group must do
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            state, parent = entry.read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(entry.parent.name)] = int(parent)
+    found: set[int] = set()
+    while more := {child for child, parent in parents.items() if parent in of | found} - found - of:
+        found |= more
+    return found
+
+
+def _marked(mark: str) -> set[int]:
+    wanted, found = f"{MARK}={mark}".encode(), set()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             if wanted in entry.read_bytes().split(b"\0"):
-                os.kill(int(entry.parent.name), signal.SIGKILL)
+                found.add(int(entry.parent.name))
+    return found
+
+
+def _kill(processes: set[int]) -> None:
+    for process in processes - {os.getpid()}:
+        with contextlib.suppress(OSError):
+            os.kill(process, signal.SIGKILL)
 
 
 def peak_memory(process: int | None) -> int:
