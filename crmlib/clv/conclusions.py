@@ -42,7 +42,7 @@ def answer(
         f"{percent(best['ceiling'] / best['each'], 0)} of those who would leave now pay at most {best_pay} for each of "
         f"the best {part}, who hold {percent(best['share'])} of the value, and {rest_pay} for each of the others."
     )
-    return _total("base_value", base, currency, sentence, level)
+    return _total("base_value", base, currency, sentence, level, label=f"Margin to come in the next {years:g} years")
 
 
 def ranking(rules: pd.DataFrame, *, depth: float, days: int, level: float = 0.95) -> Finding:
@@ -68,7 +68,8 @@ def ranking(rules: pd.DataFrame, *, depth: float, days: int, level: float = 0.95
         f"The {percent(depth, 0)} of customers ranked first by {row['rule']} brought in {held} of the revenue of the "
         f"{days} days held out, {against}."
     )
-    return Finding("captured_by_value", row["captured"], "share", sentence, row["low"], row["high"], level)
+    label = f"Next {days} days' revenue from the best {percent(depth, 0)} by value"
+    return Finding("captured_by_value", row["captured"], "share", sentence, row["low"], row["high"], level, label)
 
 
 def holdout_total(rules: pd.DataFrame, *, model: str, days: int) -> Finding:
@@ -95,7 +96,8 @@ def holdout_total(rules: pd.DataFrame, *, model: str, days: int) -> Finding:
         f"{count(first['predicted'])}, {_off(first['total_error'])}; the rule '{naive['rule']}' was "
         f"{_off(naive['total_error'])}, and {error}."
     )
-    return Finding("holdout_total_error", first["total_error"], "of the purchases made", sentence)
+    label = "Error of the purchases foretold for the time held out"
+    return Finding("holdout_total_error", first["total_error"], "of the purchases made", sentence, label=label)
 
 
 def customer_intervals(inside: pd.Series, *, days: int, level: float) -> Finding:
@@ -111,7 +113,8 @@ def customer_intervals(inside: pd.Series, *, days: int, level: float) -> Finding
         f"In the {days} days held out {percent(inside.mean())} of customers bought a number of times inside their own "
         f"{percent(level, 0)} prediction interval{_kept(float(inside.mean()), level)}."
     )
-    return Finding("prediction_interval_coverage", inside.mean(), "share", sentence)
+    label = "Customers inside their own prediction interval"
+    return Finding("prediction_interval_coverage", inside.mean(), "share", sentence, label=label)
 
 
 def activity(shares: Mapping[str, float]) -> Finding:
@@ -130,7 +133,7 @@ def activity(shares: Mapping[str, float]) -> Finding:
         else "the models agree"
     )
     sentence = f"Still active are {percent(first)} of customers by {name}" + (f", {told}: {advice}." if told else ".")
-    return Finding("active_share", first, "share", sentence)
+    return Finding("active_share", first, "share", sentence, label="Customers still active, by the model")
 
 
 def holdout_revenue(base: pd.Series, actual: float, *, days: int, currency: str, level: float = 0.95) -> Finding:
@@ -154,7 +157,8 @@ def holdout_revenue(base: pd.Series, actual: float, *, days: int, currency: str,
         f"For the {days} days held out {money(base['value'], currency, 0)}{ends} of revenue were foretold; "
         f"{money(actual, currency, 0)} came, {place}."
     )
-    return _total("holdout_revenue_foretold", base, currency, sentence, level)
+    label = f"Revenue foretold for the {days} days held out"
+    return _total("holdout_revenue_foretold", base, currency, sentence, level, label=label)
 
 
 def independence(by_number: pd.DataFrame, correlation: float, *, currency: str, limit: float = 0.3) -> Finding:
@@ -206,7 +210,7 @@ def range_of_choices(scenarios: pd.DataFrame, *, currency: str) -> Finding:
         f"{money(high['value'], currency, 0)}, {factor:.1f} times as much; {names[most]} moves it most, "
         f"by a factor of {spread[most]:.1f} ({rest}): state it with every value."
     )
-    return Finding("value_range_factor", factor, "factor", sentence)
+    return Finding("value_range_factor", factor, "factor", sentence, label="Largest by smallest value of the choices")
 
 
 def truth_check(base: pd.Series, true: float, *, currency: str, level: float = 0.95) -> Finding:
@@ -239,14 +243,13 @@ def health(card: pd.DataFrame) -> Finding:
     warned = card[card["status"] == "warn"]
     told = f"warned: {', '.join(warned['check'])}" if len(warned) else "none warns"
     sentence = f"{len(card) - len(warned)} of {len(card)} checks of the fit pass; {told}."
-    return Finding("checks_passed", len(card) - len(warned), "checks", sentence)
+    return Finding("checks_passed", len(card) - len(warned), "checks", sentence, label="Checks of the fit that pass")
 
 
-def _total(key: str, base: pd.Series, currency: str, sentence: str, level: float) -> Finding:
+def _total(key: str, base: pd.Series, currency: str, sentence: str, level: float, *, label: str = "") -> Finding:
     """A base's value, with its interval where there is one."""
-    if base["low"] != base["low"]:
-        return Finding(key, base["value"], currency, sentence)
-    return Finding(key, base["value"], currency, sentence, base["low"], base["high"], level)
+    interval = (None, None, None) if base["low"] != base["low"] else (base["low"], base["high"], level)
+    return Finding(key, base["value"], currency, sentence, *interval, label=label)
 
 
 def _factor(scenarios: pd.DataFrame, name: str) -> float:
