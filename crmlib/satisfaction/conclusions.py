@@ -23,7 +23,7 @@ def answer(table: pd.DataFrame, *, days: int, source: str, level: float = 0.95) 
         `grade_table`.
     """
     top, below = table.iloc[-1], table.iloc[-2]
-    key = "very_satisfied_minus_satisfied_return"
+    key, label = "very_satisfied_minus_satisfied_return", "Come back: very satisfied less satisfied"
     if np.isnan(top["step_low"]):
         sentence = f"At {source} too few customers gave the two best grades to say which of them come back."
         return Finding(key, None, "share", sentence)
@@ -39,7 +39,7 @@ def answer(table: pd.DataFrame, *, days: int, source: str, level: float = 0.95) 
         f"At {source} {percent(top['returned'])} of the very satisfied order again within {days} days, of the "
         f"satisfied {percent(below['returned'])}, {100 * top['step']:+.1f} points{points}: {advice}."
     )
-    return Finding(key, top["step"], "share", sentence, top["step_low"], top["step_high"], level)
+    return Finding(key, top["step"], "share", sentence, top["step_low"], top["step_high"], level, label)
 
 
 def shares(table: pd.DataFrame, mean: float, *, source: str, level: float = 0.95) -> Finding:
@@ -51,7 +51,8 @@ def shares(table: pd.DataFrame, mean: float, *, source: str, level: float = 0.95
         f"At {source} {percent(top['share'])}{held} of {table['customers'].sum():,} answers are very satisfied and "
         f"{percent(low)} disappointed or very disappointed; the mean grade of {mean:.2f} says neither."
     )
-    return Finding("very_satisfied_share", top["share"], "share", sentence, top["low"], top["high"], level)
+    key, label = "very_satisfied_share", "Very satisfied customers, of those who answered"
+    return Finding(key, top["share"], "share", sentence, top["low"], top["high"], level, label)
 
 
 def equal_steps(line: pd.DataFrame, *, level: float = 0.95) -> Finding:
@@ -85,7 +86,8 @@ def groups(table: pd.DataFrame) -> Finding:
         f"{first['mean_grade']:.2f} and {last['mean_grade']:.2f}, and {percent(back[0])} and {percent(back[1])} "
         "come back."
     )
-    return Finding("largest_gap_very_satisfied", gap, "share", sentence)
+    label = "Very satisfied: largest gap between channels"
+    return Finding("largest_gap_very_satisfied", gap, "share", sentence, label=label)
 
 
 def driver(found: OrderedFit, name: str, *, unit: str, times: float = 1.0, level: float = 0.95) -> Finding:
