@@ -133,8 +133,11 @@ PAYLOADS = [
     f"\"'><img src=x onerror={RUN}>",
 ]
 SHOW = """
+import great_tables
 import pandas as pd
+from great_tables import GT
 from IPython.display import HTML, Latex, Markdown, display
+from crmlib import figures
 from crmlib.findings import Finding, Findings
 
 for payload in PAYLOADS:
@@ -147,6 +150,8 @@ for payload in PAYLOADS:
     frame = pd.DataFrame({payload: [payload], "n": [1]})
     display(frame)
     display(frame.style.format(escape=None).set_caption(payload))
+    display(figures.table(frame.set_index(payload), title=payload, labels={"n": payload}, note=payload))
+    display(GT(frame).tab_header(great_tables.html(payload)).fmt_markdown(payload).tab_options(table_font_names=payload))
     display({"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'>" + payload + "</svg>"}, raw=True)
     display({"image/png": "iVBORw0KGgo=", "text/plain": "x"}, raw=True, metadata={"image/png": {"alt": payload}})
 """
@@ -164,7 +169,8 @@ def attacked(tmp_path_factory):
         *(nbformat.v4.new_markdown_cell(f"## {payload}\n\n{payload}\n\n- {payload}") for payload in PAYLOADS),
         nbformat.v4.new_code_cell(f"PAYLOADS = {PAYLOADS!r}" + SHOW),
         nbformat.v4.new_code_cell(
-            'Findings([Finding("a", payload, payload, payload + "."), Finding("b", 1.5, payload, payload + ".")])',
+            'told = Finding("b", 1.5, "days", payload + " 1.5.", label=PAYLOADS[1])\n'
+            'Findings([Finding("a", payload, payload, payload + "."), told])',
             metadata={"tags": ["findings"]},
         ),
     ]
