@@ -35,7 +35,7 @@ def frequent(paths: pd.DataFrame, *, where: str, level: float = 0.95) -> Finding
         best = told.iloc[-1]
         if best["difference"] > 0 and best["path"] != first["path"]:
             sentence += f"; of the {len(paths)} most frequent, {best['path']} converts best ({percent(best['rate'])})"
-    label = fitting(f"Journeys that go {first['path']}", "Journeys that go the most frequent path")
+    label = fitting(f"Journeys whose path is {first['path']}", "Journeys along the most frequent path")
     return Finding("most_frequent_path_share", first["share"], "share", f"{sentence}.", label=label)
 
 
@@ -114,7 +114,7 @@ def collapsed(before: pd.DataFrame, after: pd.DataFrame, *, where: str) -> Findi
         f"{other['path']}; with repeats the most frequent path, {one['path']}, had {percent(one['share'])}"
     )
     label = fitting(
-        f"Journeys that go {other['path']}, repeats counted once", "Most frequent path, repeats counted once"
+        f"Journeys whose path is {other['path']}, repeats counted once", "Most frequent path, repeats counted once"
     )
     return Finding("collapsed_path_share", other["share"], "share", f"{sentence}.", label=label)
 
