@@ -286,6 +286,19 @@ def test_a_dry_run_says_why_and_writes_nothing(root):
     assert sorted((root / "reports").rglob("*")) == before
 
 
+def test_a_dry_run_of_data_that_must_be_fresh_writes_nothing(root):
+    (root / "shop").mkdir()
+    (root / "shop" / "orders.csv").write_text("order_id,customer_id,ordered_at,amount\n1,a,2020-01-02,5\n")
+    entry = "{{notebook: notebooks/report.ipynb, parameters: {{source: shop}}, {}}}"
+    text = f"reports:\n  old: {entry.format('max_age_days: 3')}\n  last: {entry.format('as_of: latest')}\n"
+    (root / "reports.yml").write_text(text)
+    shown = CliRunner().invoke(cli, ["report", "run", "--dry-run"])
+    assert shown.exit_code == 3
+    assert "old: stale data, the data of 'shop' end on 2020-01-02" in shown.output
+    assert "last: due, no good run yet" in shown.output
+    assert not (root / "reports").exists()
+
+
 def test_an_interrupted_plan_goes_on_where_it_stopped(root):
     shutil.copy(root / "notebooks" / "report.ipynb", root / "notebooks" / "first.ipynb")
     notebook(root, "import time, pathlib\npathlib.Path('hangs').touch()\ntime.sleep(120)")

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,6 +128,34 @@ def warning_free(shown):
     assert len(said) == 1
     assert said[0].startswith("UserWarning: a warning of the notebook")
     return kept, said
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_persons_settings_change_no_page(root, tmp_path, monkeypatch, cold):
+    """MPLBACKEND=agg, as build servers set it, left the page without figures."""
+    if cold:
+        monkeypatch.setenv(warm.COLD, "1")
+    _, plain, _ = run(root, fixture("figures"))
+    own = tmp_path / "matplotlibrc"
+    own.write_text("axes.facecolor: red\n")
+    startup = tmp_path / "startup.py"
+    startup.write_text("import numpy as np\nnp.random.seed(1)\nprint('hello')\n")
+    settings = {
+        "MPLBACKEND": "agg",
+        "MATPLOTLIBRC": str(own),
+        "PYTHONSTARTUP": str(startup),
+        "PYTHONWARNINGS": "error",
+        "PYTHONOPTIMIZE": "2",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    if cold:  # a warm server would be another one for it
+        (tmp_path / ".config" / "matplotlib").mkdir(parents=True)
+        shutil.copy(own, tmp_path / ".config" / "matplotlib")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    account, notebook, _ = run(root, fixture("figures"))
+    assert (account.outcome, account.message, account.kernel) == ("good", "", "cold" if cold else "warm")
+    assert warning_free(outputs(notebook)) == warning_free(outputs(plain))
 
 
 def test_runs_cannot_see_each_others_state(root):

@@ -50,7 +50,7 @@ class Extent:
     sample: tuple[int, ...]
 
 
-def extent(root: Path, source: str, mark: str | None) -> Extent:
+def extent(root: Path, source: str, mark: str | None, *, keep: bool = True) -> Extent:
     """Extent of a source's data as they are now.
 
     Parameters
@@ -60,6 +60,8 @@ def extent(root: Path, source: str, mark: str | None) -> Extent:
         A name or folder, as a parameter gives it.
     mark : str or None
         Its fingerprint, under which the extent is kept; None keeps nothing.
+    keep : bool
+        False keeps nothing either.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def extent(root: Path, source: str, mark: str | None) -> Extent:
     below, sample = _sample(tables[largest], rows[largest])
     last_day = tables.as_of.isoformat() if tables.as_of else None
     found = Extent(rows, last_day, largest, below, sample)
-    if mark is not None:
+    if mark is not None and keep:
         path = _path(root, mark)
         path.parent.mkdir(parents=True, exist_ok=True)
         records.write_atomic(path, json.dumps(asdict(found)) + "\n")

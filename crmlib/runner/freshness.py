@@ -15,7 +15,7 @@ from crmlib.runner.provenance import data_hashes
 _ZONES = 1
 
 
-def resolved(root: Path, report: Report, today: datetime.date) -> tuple[Report, str | None]:
+def resolved(root: Path, report: Report, today: datetime.date, *, keep: bool = True) -> tuple[Report, str | None]:
     """The report as it will be run, and the last day of its data where the plan asks for it.
 
     Parameters
@@ -24,6 +24,9 @@ def resolved(root: Path, report: Report, today: datetime.date) -> tuple[Report, 
     report : Report
     today : datetime.date
         From which the age of the data is counted.
+
+    keep : bool
+        Whether what is read of the data may be written down, so that nobody reads it again.
 
     Raises
     ------
@@ -38,7 +41,7 @@ def resolved(root: Path, report: Report, today: datetime.date) -> tuple[Report, 
     days = []
     for name, mark in data_hashes(report.parameters).items():
         source = str(report.parameters[name])
-        found = extent(root, source, mark)
+        found = extent(root, source, mark, keep=keep)
         age = age_in_days(found, today)
         if found.last_day is None or age is None:
             raise DataError(f"the data of {source!r} hold no date, so {wants} means nothing; leave it out of the plan")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import shutil
@@ -17,6 +18,17 @@ from crmlib.runner import processes
 from crmlib.runner.guard import PRIVATE
 
 _SOCKET_PATH_LIMIT = 100  # of 107 characters; a kernel's sockets end in kernel-<36>-ipc-<n>
+
+#: Variables by which a person's settings would reach a report; see `_shared_environment`.
+_PERSONAL = (
+    "MATPLOTLIBRC",
+    "MPLBACKEND",
+    "PYTHONINSPECT",
+    "PYTHONOPTIMIZE",
+    "PYTHONSTARTUP",
+    "PYTHONWARNINGS",
+    "SOURCE_DATE_EPOCH",
+)
 
 #: What Jupyter has to say of a dying kernel is in our account; its own lines would only puzzle.
 LOG = logging.getLogger("crmlib.runner.kernel")
@@ -49,14 +61,26 @@ def warm_up(root: Path) -> None:
 
 
 def _shared_environment(root: Path) -> dict[str, str]:
-    """The runner's environment, with one fixed hash seed and linear algebra in one thread."""
+    """The runner's environment, with one fixed hash seed, linear algebra in one thread, and nobody's own settings.
+
+    What a person or another program sets for figures and Python would change the page, or leave it without figures.
+    """
     return {
         **processes.KEPT_MEMORY,
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in _PERSONAL},
         **processes.ONE_THREAD,
+        **_figures(),
         "CRM_PROJECT": str(root),
         "PYTHONHASHSEED": "0",
     }
+
+
+def _figures() -> dict[str, str]:
+    """Figures are shown in the notebook, as Matplotlib itself has them, or the project's own `matplotlibrc`."""
+    found = importlib.util.find_spec("matplotlib")
+    places = found.submodule_search_locations if found else None
+    defaults = {"MATPLOTLIBRC": str(Path(places[0], "mpl-data", "matplotlibrc"))} if places else {}
+    return {"MPLBACKEND": "module://matplotlib_inline.backend_inline", **defaults}
 
 
 def environment(root: Path, folder: Path, mark: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crmlib.errors import DataError, SourceError
+from crmlib.errors import DataError, SourceError, StaleDataError
 from crmlib.runner import records
 from crmlib.runner.due import last_good
 from crmlib.runner.freshness import resolved
@@ -20,7 +20,7 @@ from crmlib.runner.requests import Request
 
 @dataclass(frozen=True)
 class Preview:
-    """What would become of one report: "due", "up to date" or "no data", the reason, and the exit code."""
+    """What would become of one report: "due", "up to date", "no data" or "stale data", why, and the exit code."""
 
     name: str
     state: str
@@ -45,10 +45,11 @@ def previews(root: Path, wanted: Sequence[Request], *, force: bool = False) -> l
 def _preview(root: Path, request: Request, history: Sequence[Record], *, force: bool) -> Preview:
     name = request.publication or request.report.name
     try:
-        report, _ = resolved(root, request.report, datetime.datetime.now(datetime.UTC).date())
+        report, _ = resolved(root, request.report, datetime.datetime.now(datetime.UTC).date(), keep=False)
         made_of = inputs(root, report.notebook, report.parameters)
-    except (SourceError, DataError) as error:
-        return Preview(name, "no data", str(error), EXIT_CODES["no data"])
+    except (SourceError, DataError, OSError) as error:
+        state = "stale data" if isinstance(error, StaleDataError) else "no data"
+        return Preview(name, state, str(error), EXIT_CODES[state])
     last = last_good(root, replace(request, report=report), made_of)
     if last is not None and not force:
         return Preview(name, "up to date", f"since {last['ended_at']}", 0)
