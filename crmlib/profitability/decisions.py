@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, percent, verdict
+from crmlib.findings import Finding, between, count, fitting, percent, verdict
 from crmlib.profitability.conclusions import _customers, _ends, _money, _with_interval
 from crmlib.profitability.levers import Lever
 
@@ -44,7 +43,7 @@ def best_lever(levers: Sequence[Lever], *, days: int, currency: str) -> Finding:
         sentence += f"; it pays {limit}"
     best = f"{count(found.best_touched)} of the best customers" if found.best_touched else "none of the best"
     sentence += f", and touches {best}. The intervals of {count(sure)} measures lie above zero."
-    label = f"Highest gain, by \u201c{shorten(found.name, 40, placeholder=' …')}\u201d"
+    label = fitting(f"Highest gain, by \u201c{found.name}\u201d", "Highest gain of a measure")
     return _with_interval(key, found.gain, currency, sentence, found.low, found.high, found.level, label)
 
 
@@ -108,7 +107,7 @@ def needs(matrix: pd.DataFrame, *, lowest: str, highest: str, level: float = 0.9
         f"of the {tier} {percent(share)} stand out by \u201c{want}\u201d"
         for tier, share, want in zip((lowest, highest), shares, wants, strict=True)
     ]
-    label = shorten(f"Main need of the {lowest}: {wants[0]}", 60, placeholder=" …")
+    label = fitting(f"Main need of the {lowest}: {wants[0]}", "Main need of the lowest tier")
     return Finding(key, shares[0], "share", f"{start}: {', '.join(told)}.", label=label)
 
 

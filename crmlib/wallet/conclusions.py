@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, percent, verdict
+from crmlib.findings import Finding, between, count, fitting, percent, verdict
 from crmlib.wallet.purchases import OTHER
 
 if TYPE_CHECKING:
@@ -53,15 +53,16 @@ def answer(
     brand, category : str
     level : float
     """
+    key, ours = "category_share_of_buyers", f"{category} purchases that buyers give to {brand}"
+    label = fitting(f"Part of their {ours}", "Part of the category's purchases that buyers give us")
     row, size = (table[table["brand"] == brand].iloc[0] for table in (observed, compared))
     value, low, high = (float(row[f"category_share{end}"]) for end in ("", "_low", "_high"))
     ends = between(low, high, percent, level)
     sentence = f"Buyers of brand {brand} give it {percent(value)}{ends} of their {category} purchases"
     expected = f"a brand of its size would get {percent(size['expected'])}"
     if np.isnan(size["low"]):
-        return Finding(
-            "category_share_of_buyers", value, "share", f"{sentence}; {expected}, but its buyers are too few."
-        )
+        few = f"{sentence}; {expected}, but its buyers are too few."
+        return Finding(key, value, "share", few, label=label)
     by_chance = f"{percent(size['low'])} to {percent(size['high'])} by chance"
     advice = {
         "as its size": "its loyalty is its size, so win buyers rather than loyalty",
@@ -70,8 +71,8 @@ def answer(
     }[size["verdict"]]
     sentence = f"{sentence}; {expected} ({by_chance}): {advice}."
     if np.isnan(low):
-        return Finding("category_share_of_buyers", value, "share", sentence)
-    return Finding("category_share_of_buyers", value, "share", sentence, low, high, level)
+        return Finding(key, value, "share", sentence, label=label)
+    return Finding(key, value, "share", sentence, low, high, level, label)
 
 
 def jeopardy(observed: pd.DataFrame, compared: pd.DataFrame, *, source: str, key: str) -> Finding:
@@ -102,7 +103,8 @@ def jeopardy(observed: pd.DataFrame, compared: pd.DataFrame, *, source: str, key
         f"{more}: {side} (rank correlation {rank:.2f} over {len(order)} brands); {as_size} of {len(compared)} are "
         "bought as often as their size implies."
     )
-    return Finding(key, as_size, "brands", sentence)
+    label = f"Bought as often as their size says, of {len(compared)}"
+    return Finding(key, as_size, "brands", sentence, label=fitting(f"{label} at {source}", label))
 
 
 def departures(compared: pd.DataFrame, *, source: str, key: str, level: float = 0.95) -> Finding:
@@ -114,7 +116,8 @@ def departures(compared: pd.DataFrame, *, source: str, key: str, level: float = 
         f"At {source} {number} of {len(compared)} brands get another share of their buyers' requirements than their "
         f"size implies{f' ({told})' if told else ''}, where {(1 - level) * len(compared):.1f} would by chance."
     )
-    return Finding(key, number, "brands", sentence)
+    label = f"Loyalty off their size, of {len(compared)}"
+    return Finding(key, number, "brands", sentence, label=fitting(f"{label} at {source}", label))
 
 
 def repeat(table: pd.DataFrame, *, days: int, level: float = 0.95) -> Finding:
@@ -135,7 +138,8 @@ def repeat(table: pd.DataFrame, *, days: int, level: float = 0.95) -> Finding:
         f"{percent(row['expected'])} were predicted, {100 * gap:+.1f} points: {moved}; {held} of {len(brands)} brands' "
         "intervals hold their prediction."
     )
-    return Finding("repeat_minus_predicted", gap, "share", sentence, low, high, level)
+    label = f"Bought again in {count(days)} days, less what was predicted"
+    return Finding("repeat_minus_predicted", gap, "share", sentence, low, high, level, label)
 
 
 def truth(parameters: pd.DataFrame, compared: pd.DataFrame, *, planted: str) -> Finding:
