@@ -35,14 +35,15 @@ def answer(
     each = base["value"] / base["customers"]
     best, rest = groups.iloc[0], groups.iloc[1]
     part = percent(best["customers"] / base["customers"], 0)
+    span = "year" if years == 1 else f"{years:g} years"
     best_pay, rest_pay = (money(row["ceiling"], currency) for row in (best, rest))
     sentence = (
-        f"Over the next {years:g} years these {count(base['customers'])} customers are still worth "
+        f"Over the next {span} these {count(base['customers'])} customers are still worth "
         f"{money(base['value'], currency, 0)}{ends} of margin, {money(each, currency)} each; for a measure that keeps "
         f"{percent(best['ceiling'] / best['each'], 0)} of those who would leave now pay at most {best_pay} for each of "
         f"the best {part}, who hold {percent(best['share'])} of the value, and {rest_pay} for each of the others."
     )
-    return _total("base_value", base, currency, sentence, level, label=f"Margin to come in the next {years:g} years")
+    return _total("base_value", base, currency, sentence, level, label=f"Margin to come in the next {span}")
 
 
 def ranking(rules: pd.DataFrame, *, depth: float, days: int, level: float = 0.95) -> Finding:
