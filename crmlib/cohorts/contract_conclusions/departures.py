@@ -98,4 +98,5 @@ def projection(errors: pd.DataFrame, *, calibration: int) -> Finding:
     if broken:
         verb = "give" if len(broken) > 1 else "gives"
         sentence += f"; {' and '.join(broken)} {verb} shares that cannot be"
-    return Finding("projection_error", best["error_unseen"], "share", f"{sentence}.")
+    label = "Error of the best projection, renewals not seen"
+    return Finding("projection_error", best["error_unseen"], "share", f"{sentence}.", label=label)

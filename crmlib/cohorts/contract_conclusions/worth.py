@@ -50,7 +50,10 @@ def answer(
         f"By month {months} {lost}; in the published cohort, at {say(payment)} a renewal, {points_of(points)} of "
         f"retention more {is_or_are(points)} worth {gain} a customer."
     )
-    return Finding("point_of_retention", row["gain"], currency, sentence, row["gain_low"], row["gain_high"], level)
+    label = f"Worth of {points_of(points)} of retention, a customer"
+    return Finding(
+        "point_of_retention", row["gain"], currency, sentence, row["gain_low"], row["gain_high"], level, label
+    )
 
 
 def _lost(curves: pd.DataFrame, test: LogRank | None, months: int, level: float) -> str:
@@ -83,9 +86,9 @@ def revenue_kept(retention: pd.DataFrame, *, lag: int, period: str, level: float
         f"of what they brought then; without what some added, {percent(gross['value'])}"
         f"{between(gross['low'], gross['high'], percent, level)}."
     )
-    if np.isnan(net["low"]):
-        return Finding("net_revenue_retention", net["value"], "share", sentence)
-    return Finding("net_revenue_retention", net["value"], "share", sentence, net["low"], net["high"], level)
+    interval = (None, None, None) if np.isnan(net["low"]) else (net["low"], net["high"], level)
+    label = f"Net revenue retention over {times}"
+    return Finding("net_revenue_retention", net["value"], "share", sentence, *interval, label=label)
 
 
 def truth_found(retention: pd.DataFrame, expected: tuple[float, float], *, level: float = 0.95) -> Finding:
@@ -132,7 +135,8 @@ def ruse(rates: pd.DataFrame, *, level: float = 0.95) -> Finding:
         f"In a simulation in which no customer ever changes, the retention rate {moved} by {size} "
         f"points{ends}, from {' to '.join(rates_at)}: only who is left has changed."
     )
-    return Finding("ruse_of_heterogeneity", rise, "share", sentence, low, high, level)
+    label = "Change of retention though nobody changes, simulated"
+    return Finding("ruse_of_heterogeneity", rise, "share", sentence, low, high, level, label)
 
 
 def heterogeneous_worth(worth: pd.DataFrame, *, points: float, level: float = 0.95) -> Finding:
@@ -181,4 +185,5 @@ def keeping_or_winning(plan: pd.DataFrame, *, present: float, currency: str, lev
         f"Winning a customer at {say(win['value'])} {pays}, as one is worth {say(most['value'])}"
         f"{between(most['low'], most['high'], say, level)}; {keep}."
     )
-    return Finding("best_retention_spend", best["value"], currency, sentence, best["low"], best["high"], level)
+    label = "Best spending on keeping, a customer and period"
+    return Finding("best_retention_spend", best["value"], currency, sentence, best["low"], best["high"], level, label)
