@@ -67,8 +67,8 @@ def test_payback_lists_who_does_who_does_not_and_who_cannot_be_told():
     ]
     told = conclusions.payback(table(*rows, ("e", FREE, 0, 90, 0)), where="X", by="by record")
     assert told.sentence == (
-        "On X, by record, customers of a and b pay back within 60 days, those of c do not in the 90 days seen, "
-        "and of d it cannot be told."
+        "On X, by record, customers of 2 of 4 paid channels pay back within 60 days (a and b), those of c do not in "
+        "the 90 days seen, and of d it cannot be told."
     )
     assert told.value == 2
     nobody = conclusions.payback(table(("c", BEYOND, np.inf, 0, 5.0)), where="X", by="by record")

@@ -8,7 +8,7 @@ import numpy as np
 
 from crmlib.budget.payback import BEYOND, EARNS, FREE, LOSES, WITHIN
 from crmlib.errors import DataError
-from crmlib.findings import Finding, between, count, money, percent, verdict
+from crmlib.findings import Finding, between, count, fitting, money, percent, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,8 @@ def split(budget: pd.DataFrame, gain: pd.Series, *, currency: str, where: str, l
             f"; the spending on {_listed(kept['channel'])} never varied, so its effect cannot be seen: leave {stays}, "
             "or vary it by lot"
         )
-    return Finding("budget_gain", gain["gain"], currency, f"{sentence}.", gain["low"], gain["high"], level)
+    label = f"Margin a week, best split less today's{_firm(where)}"
+    return Finding("budget_gain", gain["gain"], currency, f"{sentence}.", gain["low"], gain["high"], level, label)
 
 
 def payback(times: pd.DataFrame, *, where: str, by: str) -> Finding:
@@ -72,7 +73,8 @@ def payback(times: pd.DataFrame, *, where: str, by: str) -> Finding:
     parts = []
     if len(within):
         slow = within["days"].max()
-        parts.append(f"customers of {_listed(within['channel'])} pay back within {count(slow)} days")
+        some = f"{len(within)} of {len(paid)} paid channels"
+        parts.append(f"customers of {some} pay back within {count(slow)} days ({_listed(within['channel'])})")
     if len(beyond):
         seen = beyond["window"].max()
         limit = f"in the {count(seen)} days seen" if seen else "at all, for nobody is credited to them"
@@ -82,7 +84,8 @@ def payback(times: pd.DataFrame, *, where: str, by: str) -> Finding:
     if len(rest):
         told = f"of {_listed(rest)} it cannot be told"
         parts.append(told if parts else f"{told} whether customers pay back")
-    return Finding("paying_back", len(within), "channels", f"On {where}, {by}, {_joined(parts)}.")
+    label = f"Channels whose customers pay back{_firm(where)}"
+    return Finding("paying_back", len(within), "channels", f"On {where}, {by}, {_joined(parts)}.", label=label)
 
 
 def returns(table: pd.DataFrame, *, currency: str, where: str, by: str, level: float = 0.95) -> Finding:
@@ -113,8 +116,9 @@ def returns(table: pd.DataFrame, *, currency: str, where: str, by: str, level: f
     if len(losing):
         sentence += f"; {percent(losing['cost'].sum() / whole['cost'].sum(), 0)} of the budget goes where it is lost"
     known = np.isfinite(back[["low", "high"]]).all()
-    interval = (back["low"], back["high"], level) if known else (None, None, None)
-    return Finding(key, back["return"], currency, f"{sentence}.", *interval)
+    label = fitting(f"Back per unit spent on {row['channel']}{_firm(where)}", "Back per unit spent where it is least")
+    rest = (back["low"], back["high"], level, label) if known else (None, None, None, label)
+    return Finding(key, back["return"], currency, f"{sentence}.", *rest)
 
 
 def alike(retention: pd.DataFrame, margin: pd.DataFrame, *, age: int, days: int, where: str) -> Finding:
@@ -143,7 +147,8 @@ def alike(retention: pd.DataFrame, margin: pd.DataFrame, *, age: int, days: int,
             sides = [f"{_listed(names)} {how}" for names, how in ((better, "above"), (worse, "below")) if len(names)]
             parts.append(f"by {what} {' and '.join(sides)} the others")
     number = int((retention["distinct"].to_numpy() | margin["distinct"].to_numpy()).sum())
-    return Finding("channels_that_differ", number, "channels", f"On {where}, {_joined(parts)}.")
+    label = "Channels whose customers are told apart"
+    return Finding("channels_that_differ", number, "channels", f"On {where}, {_joined(parts)}.", label=label)
 
 
 def against_truth(credited: pd.DataFrame, real: pd.DataFrame, *, where: str, by: str) -> Finding:
@@ -166,7 +171,8 @@ def against_truth(credited: pd.DataFrame, real: pd.DataFrame, *, where: str, by:
     if len(denied):
         parts.append(f"{_listed(denied['channel'])} pay back and do not seem to")
     sentence = "; ".join(parts)
-    return Finding("payback_judged_right", same, "channels", f"{sentence[0].upper()}{sentence[1:]}.")
+    label = fitting(f"Channels judged alike by {by} and the truth{_firm(where)}", "Channels judged as by the truth")
+    return Finding("payback_judged_right", same, "channels", f"{sentence[0].upper()}{sentence[1:]}.", label=label)
 
 
 def real_gain(gain: pd.Series, real: float, *, currency: str, level: float = 0.95) -> Finding:
@@ -178,7 +184,7 @@ def real_gain(gain: pd.Series, real: float, *, currency: str, level: float = 0.9
         f"On simulated weeks the chosen budget really gains {money(real, currency, 0)} a week, {where} the "
         f"{100 * level:g} % interval, {low} to {high}, of the {money(gain['gain'], currency, 0)} expected."
     )
-    return Finding("real_gain", real, currency, sentence)
+    return Finding("real_gain", real, currency, sentence, label="Margin really gained a week, simulated")
 
 
 def confounding(told: pd.Series, *, level: float = 0.95) -> Finding:
@@ -211,7 +217,13 @@ def confounding(told: pd.Series, *, level: float = 0.95) -> Finding:
         told["low"] - real,
         told["high"] - real,
         level,
+        label="Customers a week, curves less truth, simulated",
     )
+
+
+def _firm(where: str) -> str:
+    """What a label adds where the firm or its weeks are not real."""
+    return ", simulated" if "simulated" in where else ""
 
 
 def _listed(names: pd.Series | list[str]) -> str:
