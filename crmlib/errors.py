@@ -42,6 +42,12 @@ class SourceError(CrmError):
     exit_code = 3
 
 
+class ProjectError(SourceError):
+    """There is no project where one was looked for: the call is wrong, not the data."""
+
+    exit_code = 2
+
+
 class BusyError(CrmError):
     """Another run of the same report with the same parameters holds the lock."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from crmlib.errors import SourceError
+from crmlib.errors import ProjectError
 
 MARK = "reports.yml"
 
@@ -21,17 +21,17 @@ def project_root(start: Path | None = None) -> Path:
 
     Raises
     ------
-    SourceError
+    ProjectError
         No such folder; or `CRM_PROJECT` names one without `reports.yml`.
     """
     named = os.environ.get("CRM_PROJECT")
     if named:
         root = Path(named).expanduser().resolve()
         if not (root / MARK).is_file():
-            raise SourceError(f"no {MARK} in {named}, which --project or CRM_PROJECT names; name the project's folder")
+            raise ProjectError(f"no {MARK} in {named}, which --project or CRM_PROJECT names; name the project's folder")
         return root
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
         if (folder / MARK).is_file():
             return folder
-    raise SourceError(f"no {MARK} in {here} or above it; go into the project's folder, or name it with --project")
+    raise ProjectError(f"no {MARK} in {here} or above it; go into the project's folder, or name it with --project")

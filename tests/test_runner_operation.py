@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from crmlib.cli import cli
 from crmlib.runner import provenance, records
 from crmlib.runner.hooks import Hooks
+from crmlib.runner.outcomes import EXIT_CODES, exit_code
 
 FIXTURES = Path(__file__).parent / "notebooks"
 # One library hash for the whole test, so that a file saved meanwhile makes no report due.
@@ -224,6 +225,22 @@ def test_a_page_that_cannot_be_published_is_a_failure_and_tried_again(root):
     shutil.rmtree(link)
     assert crm(root).returncode == 0
     assert link.is_symlink()
+
+
+def test_one_that_runs_already_hides_no_other_failure():
+    codes = {name: {"exit_code": code} for name, code in EXIT_CODES.items()}
+    assert exit_code([]) == 0
+    assert exit_code([codes["good"], codes["busy"]]) == 4
+    assert exit_code([codes["failed"], codes["busy"], codes["good"]]) == 1
+    assert exit_code([codes["no data"], codes["busy"]]) == 3
+    assert exit_code([codes["failed"], codes["no data"], codes["timeout"]]) == 5
+
+
+def test_a_folder_without_a_project_is_the_calls_fault(tmp_path):
+    command = [*CRM[:3], "--project", str(tmp_path), "report", "run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "no reports.yml in" in done.stderr
 
 
 @pytest.mark.parametrize("stop", [signal.SIGHUP, signal.SIGTERM])

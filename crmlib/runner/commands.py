@@ -62,7 +62,7 @@ def report_run(
     and does not stop the others.
 
     \b
-    Exit code, of several reports the highest:
+    Exit code, of several reports the highest (4 only where nothing else is wrong):
       0  all good or up to date     4  already running
       1  a report failed            5  a timeout
       2  parameters or plan         6  the kernel died

@@ -25,8 +25,13 @@ RETRIED = ("timeout", "kernel died")
 
 
 def exit_code(done: Sequence[Record]) -> int:
-    """The worst, which is the highest, exit code; 0 when all are good."""
-    return max((record["exit_code"] for record in done), default=0)
+    """The worst, which is the highest, exit code; 0 when all are good.
+
+    That one is running already asks nothing of anybody, and schedulers take it for success: it counts
+    only where nothing else is wrong, else it would hide a report that failed.
+    """
+    codes = [record["exit_code"] for record in done]
+    return max((code for code in codes if code != EXIT_CODES["busy"]), default=0) or max(codes, default=0)
 
 
 def summary(record: Record) -> str:
