@@ -161,6 +161,22 @@ def test_airflow_makes_a_task_of_each_report(project, monkeypatch):
     assert all((task["skip_on_exit_code"], task["retries"]) == (4, 0) for task in tasks)
 
 
+def test_airflow_reads_names_as_the_plan_does(project, monkeypatch):
+    (project / "reports.yml").write_text("reports: {no: {notebook: a.ipynb}, on: {notebook: b.ipynb}}\n")
+    assert [task["task_id"] for task in airflow_tasks(project, monkeypatch)] == ["no", "on"]
+
+
+def test_the_workflow_keeps_history_also_when_a_report_failed():
+    """actions/cache saves after a job that succeeded alone."""
+    steps = yaml.safe_load((EXAMPLES / "github-workflow.yml").read_text())["jobs"]["reports"]["steps"]
+    names = [step.get("uses", step.get("run", "")).split("@")[0] for step in steps]
+    run = next(number for number, name in enumerate(names) if "crm report run" in name)
+    restore, save = names.index("actions/cache/restore"), names.index("actions/cache/save")
+    assert restore < run < save
+    assert steps[save]["if"] == "always()"
+    assert steps[save]["with"] == {key: steps[restore]["with"][key] for key in ("path", "key")}
+
+
 def test_every_option_that_the_page_names_is_known():
     page = (DOCS / "scheduling.md").read_text()
     for command, options in re.findall(r"^    crm report (\w+)([^#\n]*)", page, re.M):
