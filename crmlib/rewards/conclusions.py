@@ -54,6 +54,24 @@ def control(own: PointsPressure, constant: PointsPressure) -> Finding:
     return Finding("pooled_acceleration", pooled, "", sentence)
 
 
+def caused(paid: pd.DataFrame, *, level: float) -> Finding:
+    """How many of the purchases on the card the pressure causes; `paid` of `card_return`."""
+    row = paid.set_index("quantity").loc["caused"]
+    told = verdict(
+        row["low"],
+        row["high"],
+        above="without points they would not have been made in that time",
+        below="members slow down as their points add up",
+        same="whether points move purchases cannot be told",
+    )
+    share = percent(abs(row["value"]))
+    pressure = f"Pressure causes {share}" if row["value"] >= 0 else f"Haste is missing: it costs {share}"
+    ends = between(row["low"], row["high"], lambda x: percent(x).replace("-", "−"), level)
+    sentence = f"{pressure} of the purchases on the card{ends}: {told}."
+    label = "Purchases on the card that points cause"
+    return Finding("purchases_caused_by_points", row["value"], "share", sentence, row["low"], row["high"], level, label)
+
+
 def card(paid: pd.DataFrame, *, threshold: int, currency: str, level: float) -> Finding:
     """Whether the pressure pays for the rewards; `paid` of `card_return`."""
     rows = {str(name): dict(row) for name, row in paid.set_index("quantity").iterrows()}
@@ -70,15 +88,13 @@ def card(paid: pd.DataFrame, *, threshold: int, currency: str, level: float) -> 
         below="pressure alone does not pay for the rewards: what else the programme brings has to",
         same="whether pressure alone pays for the rewards cannot be told",
     )
-    caused = rows["caused"]["value"]
-    pressure = f"Pressure causes {percent(caused)}" if caused >= 0 else f"Haste is missing: it costs {percent(-caused)}"
     sentence = (
-        f"{pressure} of the purchases on the card, worth "
-        f"{told(gain)} a purchase against {money(rows['cost']['value'], currency)} for its part of the "
-        f"reward, net {told(net)}{between(low, high, told, level)}: {pays}; it would for "
+        f"Pressure is worth {told(gain)} a purchase against {money(rows['cost']['value'], currency)} for its part of "
+        f"the reward, net {told(net)}{between(low, high, told, level)}: {pays}; it would for "
         f"rewards that cost up to {told(max(threshold * gain, 0.0))}."
     )
-    return Finding("card_net_per_purchase", net, currency, sentence, low, high, level)
+    label = "Margin caused less reward, per purchase"
+    return Finding("card_net_per_purchase", net, currency, sentence, low, high, level, label)
 
 
 def pull(table: pd.DataFrame, *, category: str, source: str, level: float) -> Finding:
@@ -99,7 +115,8 @@ def pull(table: pd.DataFrame, *, category: str, source: str, level: float) -> Fi
         f"{percent(row['switched'])} switch."
     )
     interval = (None, None, None) if np.isnan(row["low"]) else (row["low"], row["high"], level)
-    return Finding("pull_of_last_purchase", row["pull"], "share", sentence, *interval)
+    label = "Repeats of a brand owed to the last purchase"
+    return Finding("pull_of_last_purchase", row["pull"], "share", sentence, *interval, label)
 
 
 def lapses(left: Defection, naive: pd.DataFrame, *, programme: str) -> Finding:
@@ -116,7 +133,8 @@ def lapses(left: Defection, naive: pd.DataFrame, *, programme: str) -> Finding:
         f"{percent(row['alike'])}, {value}{ends}: {kept}."
     )
     interval = (None, None, None) if np.isnan(row["low"]) else (row["low"], row["high"], left.level)
-    return Finding("lapsed_members_minus_alike", row["difference"], "share", sentence, *interval)
+    label = f"Lapsed within {_months(row['months'])}: members less others alike"
+    return Finding("lapsed_members_minus_alike", row["difference"], "share", sentence, *interval, label)
 
 
 def alarms(table: pd.DataFrame, *, level: float) -> Finding:
