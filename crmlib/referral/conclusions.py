@@ -36,20 +36,21 @@ def answer(
     """
     value, low, high = (float(reproduction[name]) for name in ("reproduction", "low", "high"))
     ends = between(low, high, lambda x: f"{100 * x:.1f}", level)
-    sentence = f"At {source} 100 customers bring {100 * value:.1f} others within {days} days{ends}"
+    sentence = f"At {source} 100 customers bring {100 * value:.1f} others within {days} days{ends}, {value:.3f} each"
     row = worth.iloc[0]
     sentence += (
         f"; one whom they bring is worth {money(row['mean'], currency)} of margin in the first {first_days} days, "
         f"{_apart(row, currency)}."
     )
-    return _finding("reproduction_number", value, "per customer", sentence, low, high, level)
+    label = f"Customers brought within {days} days"
+    return _finding("reproduction_number", value, "per customer", sentence, low, high, level, label)
 
 
 def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
     """What one customer becomes over the generations."""
     found = growth_multiplier(*(float(reproduction[name]) for name in ("reproduction", "low", "high")))
     value, low, high = (found[name] for name in ("multiplier", "low", "high"))
-    key = "customers_over_generations"
+    key, label = "customers_over_generations", "What one customer becomes over all generations"
     if not np.isfinite(value):
         sentence = (
             "Each customer brings one other or more, so that referrals alone keep the base growing until those who can "
@@ -64,8 +65,8 @@ def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
         "multiplies what other marketing brings, and dies out without it."
     )
     if top is None or np.isnan(low):
-        return Finding(key, value, "per customer", sentence)
-    return _finding(key, value, "per customer", sentence, low, top, level)
+        return Finding(key, value, "per customer", sentence, label=label)
+    return _finding(key, value, "per customer", sentence, low, top, level, label)
 
 
 def youth(reproduction: pd.Series, *, days: int) -> Finding:
@@ -80,7 +81,7 @@ def youth(reproduction: pd.Series, *, days: int) -> Finding:
         f"Customers brought over all customers would say {crude:.3f}, {off}: {percent(young)} of the customers have "
         f"not had their {days} days."
     )
-    return Finding("crude_reproduction", crude, "per customer", sentence)
+    return Finding("crude_reproduction", crude, "per customer", sentence, label="All brought over all customers")
 
 
 def growth(reproduction: pd.Series, cycles: pd.DataFrame, *, level: float) -> list[Finding]:
@@ -106,7 +107,8 @@ def cycle(table: pd.DataFrame, *, level: float) -> Finding:
         f"From winning a customer to winning one whom they bring takes {mean['days']:.1f} days on average{ends}, half "
         f"of them at most {median['days']:.0f}; of the cycles seen so far the mean is {mean['seen']:.1f}{late}."
     )
-    return _finding("mean_cycle_days", mean["days"], "days", sentence, mean["low"], mean["high"], level)
+    label = "Mean time from winning a customer to winning theirs"
+    return _finding("mean_cycle_days", mean["days"], "days", sentence, mean["low"], mean["high"], level, label)
 
 
 def few(table: pd.DataFrame, *, level: float) -> Finding:
@@ -126,7 +128,8 @@ def few(table: pd.DataFrame, *, level: float) -> Finding:
         f"{percent(active['value'])} of the customers have brought anyone; the {percent(row['part'], 0)} who brought "
         f"most brought {percent(row['value'])} of all{ends}, {side} ({percent(row['chance'])})."
     )
-    return _finding("top_referrers_share", row["value"], "share", sentence, row["low"], row["high"], level)
+    label = f"Of all brought, by the most active {percent(row['part'], 0)}"
+    return _finding("top_referrers_share", row["value"], "share", sentence, row["low"], row["high"], level, label)
 
 
 def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
@@ -143,7 +146,8 @@ def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
         f"{side} margin{_ends(row, currency, level)}, against a difference of {money(naive['difference'], currency)} "
         f"as they are: {'too few for an interval' if np.isnan(row['low']) else _recorded(row, naive)}."
     )
-    return _finding(key, row["difference"], currency, sentence, row["low"], row["high"], level)
+    label = "Difference in margin, referred against others alike"
+    return _finding(key, row["difference"], currency, sentence, row["low"], row["high"], level, label)
 
 
 def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) -> Finding:
@@ -163,7 +167,8 @@ def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) ->
         f"{when}, {percent(row['mean'])} of the referred ordered, "
         f"{100 * row['difference']:+.1f} points against {alike}{ends}: {side}."
     )
-    return _finding(key, row["difference"], "share", sentence, row["low"], row["high"], level)
+    label = "Difference in share still active, referred against others"
+    return _finding(key, row["difference"], "share", sentence, row["low"], row["high"], level, label)
 
 
 def worth(
@@ -212,7 +217,8 @@ def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float 
     )
     ends = between(most["low"], most["high"], lambda x: money(x, currency), level)
     sentence = f"{source} pays up to {money(most['value'], currency)} for each{ends}: {pays}."
-    return _finding("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level)
+    label = "Reward per customer brought that just pays"
+    return _finding("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level, label)
 
 
 def truth(held: pd.DataFrame, known: pd.Series, *, currency: str) -> Finding:
@@ -235,7 +241,8 @@ def truth(held: pd.DataFrame, known: pd.Series, *, currency: str) -> Finding:
         f"which the referred are expected to be worth more ({percent(share, 0)}), while matching says "
         f"{money(margin['estimate'], currency)}: no comparison of records takes out whom customers know."
     )
-    return Finding("caused_margin_difference", known["caused"], currency, sentence)
+    label = "Difference in margin that referral causes, simulated firm"
+    return Finding("caused_margin_difference", known["caused"], currency, sentence, label=label)
 
 
 def margin_title(worth: pd.DataFrame) -> str:
@@ -256,11 +263,13 @@ def margin_title(worth: pd.DataFrame) -> str:
     return verdict(row["low"], row["high"], above=told, below=told, same=same)
 
 
-def _finding(key: str, value: float, unit: str, sentence: str, low: float, high: float, level: float) -> Finding:
+def _finding(
+    key: str, value: float, unit: str, sentence: str, low: float, high: float, level: float, label: str = ""
+) -> Finding:
     """Finding without an interval where there is none."""
     if np.isfinite(value) and np.isfinite(low) and np.isfinite(high):
-        return Finding(key, value, unit, sentence, low, high, level)
-    return Finding(key, value if np.isfinite(value) else None, unit, sentence)
+        return Finding(key, value, unit, sentence, low, high, level, label)
+    return Finding(key, value if np.isfinite(value) else None, unit, sentence, label=label)
 
 
 def _ends(row: pd.Series, currency: str, level: float) -> str:
