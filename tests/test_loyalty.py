@@ -652,7 +652,6 @@ def test_naive_and_before_after_by_hand():
     assert table["event_study"] == (9 - 6) - (3 - 2)
     assert table["selection"] == 6 - 2
     assert table["caused_minus_attracted"] == 2 - 4
-    assert loyalty.naive_difference(panel)["effect"] == 6
 
 
 def test_last_joiners_are_controls_where_everybody_joins():
@@ -699,7 +698,7 @@ def test_who_cannot_be_used_is_left_out_and_counted():
     ],
 )
 def test_panels_without_an_answer_are_refused(panel, says):
-    for estimate in (loyalty.programme_effect, loyalty.programme_comparisons, loyalty.naive_difference):
+    for estimate in (loyalty.programme_effect, loyalty.programme_comparisons):
         with pytest.raises(DataError, match=says):
             estimate(panel)
 
@@ -768,7 +767,7 @@ def test_intervals_cover_the_effect_on_the_treated():
         after = found.by_event_time[found.by_event_time["event_time"] > 0]
         assert after["members"].tolist() == truth["members"].tolist()
         inside.append(found.overall["low"] <= expected <= found.overall["high"])
-        mean = loyalty.naive_difference(panel)
+        mean = loyalty.programme_comparisons(panel).set_index("method").loc["naive"]
         naive.append(mean["low"] <= expected <= mean["high"])
     assert abs(np.mean(inside) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 40)
     assert np.mean(naive) < 0.1

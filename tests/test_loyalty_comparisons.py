@@ -105,7 +105,7 @@ def test_several_cohorts_are_weighed_by_their_member_periods():
     panel = panel_of(joined, np.hstack([np.ones((13, 2)), rng.normal(5, 1, (13, 3))]))
     panel.loc[panel["period"] == 1, "orders"] = 1.0
     found = by_method(loyalty.adjusted_comparisons(panel, behaviour=("orders",)))
-    naive = loyalty.naive_difference(panel)
+    naive = by_method(loyalty.programme_comparisons(panel)).loc["naive"]
     assert found.loc["weighted", "effect"] == pytest.approx(naive["effect"])
     assert found.loc["matched", "effect"] == pytest.approx(naive["effect"])
     ahead = loyalty.adjusted_comparisons(panel, behaviour=("orders",), horizon=1)
@@ -148,7 +148,7 @@ def test_an_attribute_that_explains_joining_takes_the_bias_away():
     )
     panel, people = panel_of(joined, values), pd.DataFrame({"customer_id": np.arange(n), "flag": flag})
     found = by_method(loyalty.adjusted_comparisons(panel, people, behaviour=("orders",)))
-    assert loyalty.naive_difference(panel)["low"] > 2
+    assert by_method(loyalty.programme_comparisons(panel)).loc["naive", "low"] > 2
     for method in ("weighted", "matched"):
         assert abs(found.loc[method, "effect"] - 1) < 3 * found.loc[method, "standard_error"]
 

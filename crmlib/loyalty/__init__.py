@@ -22,7 +22,7 @@ from crmlib.loyalty.lengths import chance_by_window, share_by_window
 from crmlib.loyalty.matching import adjusted_comparisons, covariate_balance
 from crmlib.loyalty.moderation import buyer_moderation, heavy_buyer_stability
 from crmlib.loyalty.panels import membership_panel, panel_start
-from crmlib.loyalty.programme import ProgrammeEffect, naive_difference, programme_comparisons, programme_effect
+from crmlib.loyalty.programme import ProgrammeEffect, programme_comparisons, programme_effect
 from crmlib.loyalty.returns import programme_return, source_return
 from crmlib.loyalty.tables import window_totals
 from crmlib.loyalty.truth import NEEDED, assumption_sweep, programme_panel, true_effect
@@ -42,7 +42,6 @@ __all__ = [
     "heavy_buyer_stability",
     "lorenz_curve",
     "membership_panel",
-    "naive_difference",
     "panel_start",
     "programme_comparisons",
     "programme_effect",

@@ -201,15 +201,6 @@ def programme_comparisons(
     return pd.DataFrame(rows).rename_axis("method").reset_index()
 
 
-def naive_difference(panel: Any, *, outcome: str = "orders", level: float = 0.95) -> pd.Series:
-    """Array: members after joining minus the controls in the same periods; a warning, not an effect.
-
-    The row "naive" of `programme_comparisons`: effect, standard_error, low, high.
-    """
-    table = programme_comparisons(panel, outcome=outcome, level=level)
-    return table[table["method"] == "naive"].iloc[0].drop("method").astype(float)
-
-
 def _mixture(contrasts: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Weighted mean of contrasts."""
     return np.asarray(np.tensordot(weights / weights.sum(), np.array(contrasts), axes=1))

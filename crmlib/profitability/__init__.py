@@ -42,7 +42,6 @@ from crmlib.profitability.periods import (
 from crmlib.profitability.poaching import (
     BreakEven,
     best_customers,
-    break_even_table,
     gain_curve,
     poaching_break_even,
 )
@@ -73,7 +72,6 @@ __all__ = [
     "avoidable_rate",
     "behavioural_needs",
     "best_customers",
-    "break_even_table",
     "channel_change",
     "conclusions",
     "cost_sensitivity",

@@ -89,18 +89,6 @@ def gain_curve(
     return judged
 
 
-def break_even_table(found: BreakEven) -> pd.DataFrame:
-    """Array: gain, margin at stake and break-even share of a `BreakEven` as rows, with low and high."""
-    import pandas as pd
-
-    rows = {
-        "gain of letting go": (found.gain, found.gain_low, found.gain_high),
-        "margin of the best": (found.at_stake, found.at_stake_low, found.at_stake_high),
-        "break-even share": (found.risk, found.risk_low, found.risk_high),
-    }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "low", "high"])
-
-
 def best_customers(values: ArrayLike, share: float) -> np.ndarray:
     """Array: mask of the ⌈share · n⌉ highest values; at a tie the earlier rows.
 
