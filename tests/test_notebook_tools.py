@@ -302,6 +302,11 @@ RULES = [
     ("no alt", lambda nb: cell(nb, "figure").outputs[0].update(metadata={}), "(figure): alt:"),
     ("blank alt", lambda nb: cell(nb, "figure").outputs[0].metadata["image/png"].update(alt=" "), "(figure): alt:"),
     ("digits", output("sample", output_type="stream", name="stdout", text="0.147461\n"), "(sample): digits: 0.147461"),
+    (
+        "bare frame",
+        output("sample", output_type="display_data", data={"text/html": '<table class="dataframe">'}, metadata={}),
+        "(sample): tables: a frame as pandas shows it",
+    ),
     ("widget state", lambda nb: nb.metadata.update(widgets={}), "widgets: stored widget state"),
     ("widget view", lambda nb: cell(nb, "explorer").outputs[0].data.update({committed.WIDGET_VIEW: {}}), "widgets:"),
     ("timings", lambda nb: cell(nb, "sample").metadata.update(execution={}), "(sample): form: cell metadata"),

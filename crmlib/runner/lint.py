@@ -106,6 +106,8 @@ def _outputs(notebook: Any) -> Iterator[Fault]:
                 alt = output.get("metadata", {}).get("image/png", {}).get("alt", "")
                 if not str(alt).strip():
                     yield Fault(position, "alt", "a picture without alternative text; end in figures.show(fig, alt=…)")
+            if 'class="dataframe"' in data.get("text/html", ""):
+                yield Fault(position, "tables", "a frame as pandas shows it; end the cell in figures.table(frame, …)")
             if "tags" not in cell.metadata or "interactive" not in cell.metadata.tags:
                 yield from _long_numbers(position, output)
         if pictures > 1:
