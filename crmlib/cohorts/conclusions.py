@@ -80,7 +80,8 @@ def answer(returned: pd.DataFrame, comparison: pd.DataFrame, *, age: int, period
     share = percent(row["retention_rate"]) + between(row["low"], row["high"], percent, level)
     back = f"By {period} {age} after their first order {share} of customers have ordered again"
     key, sentence = f"returned_by_{period}_{age}", f"{back}; {verdict_on_newer(comparison, period)}."
-    return Finding(key, row["retention_rate"], "share", sentence, row["low"], row["high"], level)
+    label = f"Customers who ordered again by {period} {age}"
+    return Finding(key, row["retention_rate"], "share", sentence, row["low"], row["high"], level, label)
 
 
 def active_share(pooled: pd.DataFrame, *, age: int, period: str, level: float = 0.95) -> Finding:
@@ -91,7 +92,8 @@ def active_share(pooled: pd.DataFrame, *, age: int, period: str, level: float = 
     if age > 1:
         sentence += f", after {percent(first['retention_rate'])} in {period} 1"
     key = f"active_share_{period}_{age}"
-    return Finding(key, row["retention_rate"], "share", f"{sentence}.", row["low"], row["high"], level)
+    label = f"Customers active in {period} {age}"
+    return Finding(key, row["retention_rate"], "share", f"{sentence}.", row["low"], row["high"], level, label)
 
 
 def newest_against_first(comparison: pd.DataFrame, *, age: int, period: str, level: float = 0.95) -> Finding:
@@ -109,7 +111,8 @@ def newest_against_first(comparison: pd.DataFrame, *, age: int, period: str, lev
         side = "above" if row["difference"] > 0 else "below"
         wording = f"is {100 * abs(row['difference']):.1f} points {side} {first}'s{ends}"
     sentence = f"Of the newest comparable cohort, {newest}, the share back by {period} {age} {wording}."
-    return Finding(key, row["difference"], "share", sentence, row["low"], row["high"], level)
+    label = f"Newest cohort less the first, share back by {period} {age}"
+    return Finding(key, row["difference"], "share", sentence, row["low"], row["high"], level, label)
 
 
 def second_order(curve: pd.DataFrame, *, days: int, level: float = 0.95) -> Finding:
@@ -122,7 +125,8 @@ def second_order(curve: pd.DataFrame, *, days: int, level: float = 0.95) -> Find
     last = float(curve["time"].iloc[-1])
     if last < days:
         sentence = f"{sentence[:-1]}; the latest second order came on day {last:.0f}."
-    return Finding(f"second_order_within_{days}_days", share, "share", sentence, low, high, level)
+    label = f"Customers with a second order within {days} days"
+    return Finding(f"second_order_within_{days}_days", share, "share", sentence, low, high, level, label)
 
 
 def worth(value: pd.DataFrame, *, age: int, period: str, currency: str, level: float = 0.95) -> Finding:
@@ -133,7 +137,8 @@ def worth(value: pd.DataFrame, *, age: int, period: str, currency: str, level: f
     if 0 < value["value"].iloc[0] <= row["value"]:  # with returns a customer may have brought in more before
         first = value["value"].iloc[0] / row["value"]
         sentence = f"{sentence[:-1]}, {percent(first, 0)} of it in the {period} of the first order."
-    return _ranged(f"revenue_per_customer_{period}_{age}", row["value"], currency, sentence, row, level)
+    key, label = f"revenue_per_customer_{period}_{age}", f"Revenue of a new customer by the end of {period} {age}"
+    return _ranged(key, row["value"], currency, sentence, row, level, label)
 
 
 def acquisition_ceiling(
@@ -141,19 +146,19 @@ def acquisition_ceiling(
 ) -> Finding:
     """The most that winning a customer may cost to be paid back by an age, at an assumed margin."""
     row = margin_rate * value[value["age"] == age].iloc[0][["value", "low", "high"]]
-    key = f"acquisition_cost_ceiling_{period}_{age}"
+    key, label = f"acquisition_cost_ceiling_{period}_{age}", f"Most to pay for a customer, paid back by {period} {age}"
     if row["value"] <= 0:
         sentence = (
             f"At an assumed margin of {percent(margin_rate, 0)} of revenue, winning a customer is not paid back "
             f"by the end of {period} {age}, whatever it costs."
         )
-        return _ranged(key, row["value"], currency, sentence, row, level)
+        return _ranged(key, row["value"], currency, sentence, row, level, label)
     amount = money(row["value"], currency) + between(row["low"], row["high"], lambda x: money(x, currency), level)
     sentence = (
         f"At an assumed margin of {percent(margin_rate, 0)} of revenue, winning a customer is paid back "
         f"by the end of {period} {age} if it costs at most {amount}."
     )
-    return _ranged(key, row["value"], currency, sentence, row, level)
+    return _ranged(key, row["value"], currency, sentence, row, level, label)
 
 
 def truth_coverage(cells: pd.DataFrame, *, level: float = 0.95) -> Finding:
@@ -202,8 +207,8 @@ def verdict_on_newer(comparison: pd.DataFrame, period: str) -> str:
     return f"{up + down} of {later} later cohorts did {direction} than {first}, the rest cannot be told apart from it"
 
 
-def _ranged(key: str, value: Value, unit: str, sentence: str, row: pd.Series, level: float) -> Finding:
+def _ranged(key: str, value: Value, unit: str, sentence: str, row: pd.Series, level: float, label: str = "") -> Finding:
     """Finding with the interval of `row` where it has one."""
     if np.isnan(row["low"]) or np.isnan(row["high"]):
-        return Finding(key, value, unit, sentence)
-    return Finding(key, value, unit, sentence, row["low"], row["high"], level)
+        return Finding(key, value, unit, sentence, label=label)
+    return Finding(key, value, unit, sentence, row["low"], row["high"], level, label)
