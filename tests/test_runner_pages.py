@@ -345,6 +345,19 @@ def test_what_differs_from_run_to_run_is_not_shown():
     assert first == second
 
 
+def test_a_long_word_is_read_once_and_a_long_text_cut():
+    """A word of a million letters took hours, in which no other report and no timeout had a say."""
+    word = "x" * 1_000_000
+
+    def text(content):
+        return shown({"output_type": "stream", "name": "stdout", "text": content}, Writer(), 1)
+
+    told = "… 900,004 more characters are left out here; the run&#x27;s notebook.ipynb holds them</pre>"
+    assert text(f"{word} end").endswith(told)
+    assert text("a/ipykernel_12/3.py:1 b.ipykernel_4/5.py") == '<pre class="text" tabindex="0">cell:1 cell</pre>'
+    assert "left out" not in text("x" * 100_000)
+
+
 def test_headings_get_anchors_that_differ():
     writer = Writer()
     writer.html("## Same\n\n## Same\n\n## 2 & <b>three</b>\n\n## Answer\n\n## 是")

@@ -15,7 +15,9 @@ _PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/web
 _NEVER = ("application/javascript", "text/javascript", "application/vnd.jupyter.widget-view+json")
 _EMPTY_REPR = re.compile(r"<(Figure size|Axes|AxesSubplot|matplotlib|seaborn|IPython\.core\.display)[^\n]*>")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")  # differs from run to run, as does the next
-_KERNEL_FILE = re.compile(r"\S*ipykernel_\d+[/\\]\d+\.py")
+# From the beginning of a word alone: from each letter of a long one, it would take the square of its length.
+_KERNEL_FILE = re.compile(r"(?<!\S)\S*ipykernel_\d+[/\\]\d+\.py")
+_LONGEST = 100_000  # characters of a text on the page
 
 
 def shown(output: Mapping[str, Any], writer: Writer, number: int, tables: PublishedTables | None = None) -> str:
@@ -74,4 +76,6 @@ def _text(text: str) -> str:
     from nbconvert.filters.ansi import strip_ansi
 
     plain = _KERNEL_FILE.sub("cell", _ADDRESS.sub("at 0x…", strip_ansi(text))).strip("\n")
+    if (more := len(plain) - _LONGEST) > 0:
+        plain = f"{plain[:_LONGEST]}\n… {more:,} more characters are left out here; the run's notebook.ipynb holds them"
     return f'<pre class="text" tabindex="0">{escape(plain)}</pre>' if plain.strip() else ""
