@@ -117,7 +117,7 @@ def table(
     cells = _cells(columns, stub)
     words = {column.key: (labels or {}).get(column.name, _words(column.name)) for column in columns}
     keys = [column.key for column in columns]
-    gt = GT(cells, rowname_col=keys[:stub] or None, id=_identity(cells, words, title), auto_align=False)
+    gt = GT(cells, rowname_col=keys[:stub] or None, id="crm", auto_align=False)
     for column in columns:
         gt = formatted(gt, column, _digits_of(column, decimals))
     gt = gt.sub_missing(missing_text=_MISSING).cols_align("left")
@@ -125,7 +125,8 @@ def table(
     gt = _headed(gt, columns, words, stub, level)
     if len(whole) > most:
         gt = gt.tab_source_note(f"The first {most:,} of {len(whole):,} rows.")
-    return Table(gt.tab_source_note(_literal(note)) if note else gt, title)
+    gt = gt.tab_source_note(_literal(note)) if note else gt
+    return Table(gt.with_id(_identity(gt, title)), title)
 
 
 def _as_pandas(frame: Any) -> pd.DataFrame:
@@ -208,10 +209,9 @@ def _words(name: str) -> str:
     return {"p_value": "p", "p_holm": "p (Holm)"}.get(name, name.replace("_", " ").strip())
 
 
-def _identity(cells: pd.DataFrame, words: Mapping[str, str], title: str) -> str:
-    """Id of the table, the same for the same content."""
-    content = repr((cells.to_numpy().tolist(), sorted(words.items()), title))
-    return f"crm-{zlib.crc32(content.encode()):08x}"
+def _identity(gt: GT, title: str) -> str:
+    """Id of the table, the same for what looks the same: the last bits of a number differ between machines."""
+    return f"crm-{zlib.crc32((title + gt.as_raw_html()).encode()):08x}"
 
 
 def _digits_of(column: Column, decimals: Mapping[str, int | None]) -> int | None:
