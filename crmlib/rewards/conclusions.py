@@ -56,7 +56,7 @@ def control(own: PointsPressure, constant: PointsPressure) -> Finding:
 
 def caused(paid: pd.DataFrame, *, level: float) -> Finding:
     """How many of the purchases on the card the pressure causes; `paid` of `card_return`."""
-    row = paid.set_index("quantity").loc["caused"]
+    row = dict(paid.set_index("quantity").loc["caused"])
     told = verdict(
         row["low"],
         row["high"],
@@ -114,9 +114,9 @@ def pull(table: pd.DataFrame, *, category: str, source: str, level: float) -> Fi
         f"for each customer's own habits, {100 * row['pull']:+.1f} points{points} for the last purchase: {locked}, and "
         f"{percent(row['switched'])} switch."
     )
-    interval = (None, None, None) if np.isnan(row["low"]) else (row["low"], row["high"], level)
+    interval = {} if np.isnan(row["low"]) else {"low": row["low"], "high": row["high"], "level": level}
     label = "Repeats of a brand owed to the last purchase"
-    return Finding("pull_of_last_purchase", row["pull"], "share", sentence, *interval, label)
+    return Finding("pull_of_last_purchase", row["pull"], "share", sentence, label=label, **interval)
 
 
 def lapses(left: Defection, naive: pd.DataFrame, *, programme: str) -> Finding:
@@ -132,9 +132,9 @@ def lapses(left: Defection, naive: pd.DataFrame, *, programme: str) -> Finding:
         f"{percent(row['members'])} lapse, of others made alike (worth {count(left.controls)}) "
         f"{percent(row['alike'])}, {value}{ends}: {kept}."
     )
-    interval = (None, None, None) if np.isnan(row["low"]) else (row["low"], row["high"], left.level)
+    interval = {} if np.isnan(row["low"]) else {"low": row["low"], "high": row["high"], "level": left.level}
     label = f"Lapsed within {_months(row['months'])}: members less others alike"
-    return Finding("lapsed_members_minus_alike", row["difference"], "share", sentence, *interval, label)
+    return Finding("lapsed_members_minus_alike", row["difference"], "share", sentence, label=label, **interval)
 
 
 def alarms(table: pd.DataFrame, *, level: float) -> Finding:
