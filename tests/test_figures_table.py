@@ -50,6 +50,13 @@ def test_named_ends_find_their_estimate_wherever_it_stands():
     assert shown(pd.DataFrame({"name": ["a"], "low": [1.5], "high": [2.5]}))[0] == ["name", "low", "high"]
 
 
+@pytest.mark.parametrize("estimate", [[1.5], [3], [0.25]])
+def test_ends_that_nothing_allows_are_dashes_below_numbers(estimate):
+    frame = pd.DataFrame({"share" if estimate == [0.25] else "gap": estimate, "low": [np.nan], "high": [np.nan]})
+    assert shown(frame)[2][1:] == ["–", "–"]
+    assert "gt_left" not in figures.table(frame)._repr_mimebundle_()["text/html"].partition("<table")[2]
+
+
 @pytest.mark.parametrize(
     ("values", "cells"),
     [

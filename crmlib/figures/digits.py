@@ -59,7 +59,7 @@ def settle_kinds(columns: Sequence[Column], percent: Sequence[str]) -> None:
         elif {end.kind, estimate.kind} == {"count", "number"}:
             estimate.kind = "number"
     for end in ends:
-        if end.estimate is not None and end.numeric:
+        if end.estimate is not None and (end.numeric or not len(end.values.dropna())):  # too few for an interval
             end.kind = end.estimate.kind
 
 
