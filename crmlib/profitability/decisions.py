@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crmlib.findings import Finding, between, count, fitting, percent, verdict
-from crmlib.profitability.conclusions import _customers, _ends, _money, _with_interval
+from crmlib.profitability.conclusions.wording import amount_of, customers_of, ends_of, ranged
 from crmlib.profitability.levers import Lever
 
 if TYPE_CHECKING:
@@ -33,18 +33,19 @@ def best_lever(levers: Sequence[Lever], *, days: int, currency: str) -> Finding:
         said = nothing if touched else "No measure touches any customer."
         return Finding(key, 0.0, currency, said, label="Highest gain of a measure")
     sure = sum(one.low > 0 for one in touched)
-    amount = f"{_money(found.gain, currency)}{_ends(found.low, found.high, currency, found.level)}"
+    amount = f"{amount_of(found.gain, currency)}{ends_of(found.low, found.high, currency, found.level)}"
     assumed = "" if found.break_even != found.break_even else f", assumed that {percent(found.leaving)} of them leave"
     sentence = f"Of {count(len(touched))} measures \u201c{found.name}\u201d would have brought most: {amount} "
-    sentence += f"in {count(days)} days from {_customers(found.customers)}{assumed}"
+    sentence += f"in {count(days)} days from {customers_of(found.customers)}{assumed}"
     if found.break_even == found.break_even:
         ends = between(found.break_even_low, found.break_even_high, percent, found.level)
         limit = "even if all leave" if found.break_even >= 1 else f"until {percent(found.break_even)}{ends} leave"
         sentence += f"; it pays {limit}"
     best = f"{count(found.best_touched)} of the best customers" if found.best_touched else "none of the best"
-    sentence += f", and touches {best}. The intervals of {count(sure)} measures lie above zero."
+    above = "interval of 1 measure lies" if sure == 1 else f"intervals of {count(sure)} measures lie"
+    sentence += f", and touches {best}. The {above} above zero."
     label = fitting(f"Highest gain, by \u201c{found.name}\u201d", "Highest gain of a measure")
-    return _with_interval(key, found.gain, currency, sentence, found.low, found.high, found.level, label)
+    return ranged(key, found.gain, currency, sentence, found.low, found.high, found.level, label)
 
 
 def option(table: pd.DataFrame, *, periods: int, currency: str, level: float = 0.95) -> Finding:
@@ -64,7 +65,7 @@ def option(table: pd.DataFrame, *, periods: int, currency: str, level: float = 0
     if not len(table):
         return Finding(key, None, currency, "There are no customers whose later contribution could be expected.")
     row = table.iloc[0]
-    each = f"{_money(row['kept'], currency)}{_ends(row['low'], row['high'], currency, level)}"
+    each = f"{amount_of(row['kept'], currency)}{ends_of(row['low'], row['high'], currency, level)}"
     gives, saves = "; letting them go gives that up", "; letting them go saves that"
     if np.isnan(row["low"]):
         side = gives if row["kept"] > 0 else saves
@@ -73,9 +74,9 @@ def option(table: pd.DataFrame, *, periods: int, currency: str, level: float = 0
         side = verdict(row["low"], row["high"], above=gives, below=saves, same=same)
     sentence = f"Over {count(periods)} more periods a customer of the lowest group is expected to bring {each}{side}"
     if row["option"] > row["kept"] + 1e-9:
-        sentence += f". With the right to let go later it is {_money(row['option'], currency)}"
+        sentence += f". With the right to let go later it is {amount_of(row['option'], currency)}"
     label = f"A lowest-group customer over {count(periods)} more periods"
-    return _with_interval(key, float(row["kept"]), currency, sentence + ".", row["low"], row["high"], level, label)
+    return ranged(key, float(row["kept"]), currency, sentence + ".", row["low"], row["high"], level, label)
 
 
 def needs(matrix: pd.DataFrame, *, lowest: str, highest: str, level: float = 0.95) -> Finding:
@@ -128,7 +129,7 @@ def shield(table: pd.DataFrame, *, share: float, currency: str) -> Finding:
     sentence = (
         f"On the simulated firm a rival takes {percent(every['best_lost'])} of the margin while all are kept, but "
         f"{percent(few['best_lost'])} when only the best {percent(few['kept_share'], 0)} are; profit is highest with "
-        f"{percent(best['kept_share'], 0)} kept, {_money(best['profit'], currency)}."
+        f"{percent(best['kept_share'], 0)} kept, {amount_of(best['profit'], currency)}."
     )
     if not few["best_lost"] > every["best_lost"]:
         sentence = "On the simulated firm a rival takes no more of the best when only they are kept."
