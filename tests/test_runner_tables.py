@@ -117,6 +117,11 @@ def test_a_group_with_several_rows_is_not_its_smallest_row():
     assert page_of(by_month, whole)[0][1] == [["Jan", "900"], ["Feb", "800"]]
 
 
+def test_a_number_with_decimals_counts_nobody():
+    rows, note = published(cross([[50, "1.000"], [70, "0.014"]]))
+    assert (rows[1:], note) == ([["0", "50", "1.000"], ["1", "70", "0.014"]], "")
+
+
 def test_a_cell_of_counts_is_not_had_from_its_row_or_column():
     rows, note = published(cross([[50, 4, 60], [70, 80, 90], [30, 20, 40]]))
     # 4 goes; its row gives 50, its column 20; these leave row 2 and column 0 with one each: 30 closes the square.

@@ -29,6 +29,7 @@ _PEOPLE |= {"shoppers", "donors", "visitors", "patients", "guests"}
 _RATIO = re.compile(r"\b(per|share|shares|rate|mean|median|average|percent|ratio|id|ids)\b|[%/]")
 _ONE_PERSON = re.compile(r"\b(customer|member|household|person|user|client|subscriber|donor)[ _](id|number|no|key)\b")
 _COUNT = re.compile(r"\d{1,3}(,\d{3})+|\d+(\.0+)?")
+_DECIMALS = re.compile(r"\.\d\d")  # a p-value of 1.000 counts nobody
 _TOTAL = re.compile(r"(grand )?(total|all|sum|overall)\b", re.IGNORECASE)
 _FIGURE = re.compile(r"\d")
 _MARK = "withheld"
@@ -177,7 +178,10 @@ def _cells_withheld(cells: Grid, fewest: int) -> Withheld:
         (line, place): size
         for line, row in enumerate(cells.body)
         for place, cell in enumerate(row)
-        if cell is not None and cell.name == "td" and (size := _count(cell)) is not None
+        if cell is not None
+        and cell.name == "td"
+        and not _DECIMALS.search(words(cell))
+        and (size := _count(cell)) is not None
     }
     small = {place for place, size in sizes.items() if 0 < size < fewest}
     primary = len(small)
