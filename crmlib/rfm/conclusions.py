@@ -116,8 +116,8 @@ def segment_worth(values: pd.DataFrame, *, years: float, currency: str, level: f
     sentence = f"{span} “{most['segment']}” brings in {amounts[0]}"
     sentence += f", one in “{least['segment']}” {amounts[1]}." if len(values) > 1 else "."
     label = f"Worth of a customer of the best segment, {years:g} year{'s' * (years != 1)}"
-    interval = (None, None, None) if np.isnan(most["low"]) else (most["low"], most["high"], level)
-    return Finding("best_segment_value", most["value"], currency, sentence, *interval, label=label)
+    interval = {} if np.isnan(most["low"]) else {"low": most["low"], "high": most["high"], "level": level}
+    return Finding("best_segment_value", most["value"], currency, sentence, label=label, **interval)
 
 
 def more_means_less(grid: pd.DataFrame, *, recency: float, unit: str, currency: str) -> Finding:
