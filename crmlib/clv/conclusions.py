@@ -249,8 +249,8 @@ def health(card: pd.DataFrame) -> Finding:
 
 def _total(key: str, base: pd.Series, currency: str, sentence: str, level: float, *, label: str = "") -> Finding:
     """A base's value, with its interval where there is one."""
-    interval = (None, None, None) if base["low"] != base["low"] else (base["low"], base["high"], level)
-    return Finding(key, base["value"], currency, sentence, *interval, label=label)
+    interval = {} if base["low"] != base["low"] else {"low": base["low"], "high": base["high"], "level": level}
+    return Finding(key, base["value"], currency, sentence, label=label, **interval)
 
 
 def _factor(scenarios: pd.DataFrame, name: str) -> float:

@@ -86,9 +86,9 @@ def revenue_kept(retention: pd.DataFrame, *, lag: int, period: str, level: float
         f"of what they brought then; without what some added, {percent(gross['value'])}"
         f"{between(gross['low'], gross['high'], percent, level)}."
     )
-    interval = (None, None, None) if np.isnan(net["low"]) else (net["low"], net["high"], level)
+    interval = {} if np.isnan(net["low"]) else {"low": net["low"], "high": net["high"], "level": level}
     label = f"Net revenue retention over {times}"
-    return Finding("net_revenue_retention", net["value"], "share", sentence, *interval, label=label)
+    return Finding("net_revenue_retention", net["value"], "share", sentence, label=label, **interval)
 
 
 def truth_found(retention: pd.DataFrame, expected: tuple[float, float], *, level: float = 0.95) -> Finding:
