@@ -396,6 +396,22 @@ def test_the_card_takes_its_words_from_the_interval(ends, words):
     assert words in finding.sentence
 
 
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((2.0, 1.5, 3.0), "Pressure causes 25.0 % of the purchases on the card (95 % interval 16.7 % to 33.3 %): w"),
+        ((1.0, 0.5, 2.0), "whether points move purchases cannot be told"),
+        ((0.5, 0.25, 0.8), "Haste is missing: it costs 50.0 % of the purchases on the card (95 % interval −150.0 % to"),
+    ],
+)
+def test_what_pressure_causes_takes_its_words_from_the_interval(ends, words):
+    """A card of two at m times the pace caused 1 - (1 + 1/m) / 2: 1/4 at 2, 1/6 at 1.5, 1/3 at 3; -1/2 at 1/2, -3/2 at 1/4."""
+    row = pd.Series(dict(zip(("value", "low", "high"), ends, strict=True)) | {"p_value": 0.5})
+    pressure = rewards.PointsPressure(pd.DataFrame(), row, 2, 0.95)
+    paid = rewards.card_return(pressure, margin=10, reward_cost=5, threshold=2)
+    assert words in rewards.conclusions.caused(paid, level=0.95).sentence
+
+
 # -- switching ---------------------------------------------------------------------------------
 
 
