@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from crmlib.budget.adstock import expected, slopes
 from crmlib.budget.allocation import best_budget
 from crmlib.budget.conclusions import split
-from crmlib.budget.response import ResponseCurves, response_curves
+from crmlib.budget.response import ResponseCurves, lost_spread, response_curves
 from crmlib.budget.weeks import spend_costs, spend_weeks
 from crmlib.data.synthetic.spend import weekly_spend
 from crmlib.errors import DataError, MissingColumnsError, ParameterError
@@ -166,6 +166,19 @@ def test_dates_of_weeks_are_read_and_a_lost_week_is_seen():
         assert (again.effect == response_curves(table, replicates=2, rng=np.random.default_rng(1)).effect).all()
         with pytest.raises(DataError, match="give each week one row"):
             response_curves(dated.drop(index=30), rng=np.random.default_rng(1))
+
+
+def test_the_spread_that_a_fit_takes_grows_with_persistence():
+    """100 weeks of 1, 1, -1, -1, …: 50 products of neighbours are 1 and 49 are -1, so r = .01.
+
+    With Kendall's (1 + 4 · .01) / 100 that is .0204, and the weeks are worth 100 · .9796 / 1.0204 = 96.0016 independent
+    ones: with 10 parameters √(96.0016 / 86.0016) = 1.05654. Weeks that alternate are worth themselves, √(100 / 90);
+    a first half of 1 and a second of -1 (r = .97 and more) no less than twice the parameters, √2.
+    """
+    assert lost_spread(np.tile([1.0, 1.0, -1.0, -1.0], 25), 10) == pytest.approx(1.05654, abs=1e-5)
+    assert lost_spread(np.tile([1.0, -1.0], 50), 10) == pytest.approx(np.sqrt(100 / 90))
+    assert lost_spread(np.repeat([1.0, -1.0], 50), 10) == pytest.approx(np.sqrt(2))
+    assert lost_spread(np.zeros(100), 10) == pytest.approx(np.sqrt(100 / 90))
 
 
 def test_derivatives_are_those_of_small_steps():

@@ -28,7 +28,8 @@ def best_budget(
 
     Margin is `worth` times the customers less the spend, in a steady state. No channel gets more than was seen of
     it, so that a total beyond all that was seen is not spent; nor is money that would bring less than itself.
-    The interval is that of this budget's gain over the replicates' curves: it covers chance, not the confounding.
+    The interval reaches as far as the wider of two: this budget's gain over the replicates' curves; and the promise
+    less what each replicate's own choice promises too much. It covers chance, not the confounding.
 
     Parameters
     ----------
@@ -77,8 +78,8 @@ def best_budget(
     promised = float(gain(best, curves.effect, curves.scale))
     surplus = gain(drawn, effect, scale) - gain(drawn, curves.effect, curves.scale)
     expected = promised - surplus.mean()
-    low, high = np.quantile(gain(best[None], effect, scale), ends)
-    low, high = min(low, expected), max(high, expected)
+    alone, less = np.quantile(gain(best[None], effect, scale), ends), promised - np.quantile(surplus, ends[::-1])
+    low, high = min(alone[0], less[0], expected), max(alone[1], less[1], expected)
     budget = pd.DataFrame({"channel": list(curves.channels), "today": today, "best": best, "change": best - today})
     budget["low"], budget["high"] = np.quantile(drawn, ends, axis=0)
     budget["ceiling"], budget["at_ceiling"] = curves.ceiling, best >= curves.ceiling * (1 - 1e-9)
