@@ -405,7 +405,7 @@ def test_the_card_takes_its_words_from_the_interval(ends, words):
     ],
 )
 def test_what_pressure_causes_takes_its_words_from_the_interval(ends, words):
-    """A card of two at m times the pace caused 1 - (1 + 1/m) / 2: 1/4 at 2, 1/6 at 1.5, 1/3 at 3; -1/2 at 1/2, -3/2 at 1/4."""
+    """A card of two at m times the pace causes 1 - (1 + 1/m) / 2: 1/4 at 2, 1/6 at 1.5, 1/3 at 3, -3/2 at 1/4."""
     row = pd.Series(dict(zip(("value", "low", "high"), ends, strict=True)) | {"p_value": 0.5})
     pressure = rewards.PointsPressure(pd.DataFrame(), row, 2, 0.95)
     paid = rewards.card_return(pressure, margin=10, reward_cost=5, threshold=2)
