@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.seeds import coverage, options, over_seeds
+from benchmarks.seeds import accounted, coverage, options
 from crmlib import data, loyalty
 
 DESIGNS: dict[str, dict[str, Any]] = {
@@ -55,9 +55,8 @@ def account(rows: pd.DataFrame) -> pd.DataFrame:
 def measured(design: str, *, firms: int, customers: int, jobs: int) -> pd.DataFrame:
     """The account of one design, printed."""
     task = functools.partial(estimates, customers=customers, design=design)
-    table = account(pd.concat(over_seeds(task, first=FIRST_SEED, count=firms, jobs=jobs, what=design)))
-    print(f"\n{design}: firms of {customers:,} customers\n{table.round(4).to_string()}", flush=True)
-    return table
+    what = f"{design}, firms of {customers:,} customers"
+    return accounted(task, account, first=FIRST_SEED, count=firms, jobs=jobs, what=what)
 
 
 def results() -> list[Any]:

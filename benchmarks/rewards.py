@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.seeds import coverage, options, over_seeds
+from benchmarks.seeds import accounted, coverage, options
 from crmlib import rewards
 
 FIRST_SEED = 20_000
@@ -46,9 +46,8 @@ def leaving(seed: int, *, effect: float, customers: int = 3_000) -> pd.DataFrame
 
 def measured(task: Callable[[int], pd.DataFrame], *, count: int, jobs: int, title: str) -> pd.DataFrame:
     """Bias, spread and coverage with their Monte Carlo errors, printed."""
-    table = coverage(pd.concat(over_seeds(task, first=FIRST_SEED, count=count, jobs=jobs, what=title)), by="of")
-    print(f"\n{title}\n{table.round(4).to_string()}", flush=True)
-    return table
+    account = functools.partial(coverage, by="of")
+    return accounted(task, account, first=FIRST_SEED, count=count, jobs=jobs, what=title)
 
 
 def results() -> list[Any]:

@@ -53,6 +53,21 @@ def coverage(rows: pd.DataFrame, *, by: str | list[str]) -> pd.DataFrame:
     )
 
 
+def accounted(
+    task: Callable[[int], pd.DataFrame],
+    account: Callable[[pd.DataFrame], pd.DataFrame],
+    *,
+    first: int,
+    count: int,
+    jobs: int,
+    what: str,
+) -> pd.DataFrame:
+    """The account of what the task gives at all seeds, printed."""
+    table = account(pd.concat(over_seeds(task, first=first, count=count, jobs=jobs, what=what)))
+    print(f"\n{what}\n{table.round(4).to_string()}", flush=True)
+    return table
+
+
 def options(description: str | None, **numbers: tuple[int, str]) -> argparse.Namespace:
     """Options of a command: whole numbers, each with its default and meaning, and how many processes."""
     parser = argparse.ArgumentParser(description=description)
