@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from crmlib import data, rewards
 from crmlib.errors import ConvergenceError, DataError, ParameterError
+from crmlib.rewards.defection import FollowUp
+from crmlib.rewards.joining import Joining
 
 # -- points pressure ---------------------------------------------------------------------------
 
@@ -345,6 +348,46 @@ def test_defection_is_recovered_unless_its_reason_is_hidden(effect, hidden, hold
         share = rewards.lapsed_to_date(world.orders, world.memberships, as_of=world.as_of)["share"]
         assert share.iloc[-1] < truth - 0.15
     assert (inside >= 7) == holds
+
+
+def test_errors_of_defection_are_those_of_a_bootstrap_that_fits_the_weights_anew():
+    """40 resamples of customers know a standard error to 11 %; each fits its own chances to join."""
+    world = rewards.simulated_departures(np.random.default_rng(5), customers=800)
+    trials = rewards.lapse_trials(world.orders, world.memberships, as_of=world.as_of)
+    rng, rows = np.random.default_rng(1), list(trials.groupby("customer_id").indices.values())
+    drawn = []
+    for _ in range(40):
+        parts = [rows[place] for place in rng.integers(len(rows), size=len(rows))]
+        again = trials.iloc[np.concatenate(parts)]
+        again = again.assign(customer_id=np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
+        drawn.append(rewards.defection(again, months=6).curves["difference"])
+    found = rewards.defection(trials, months=6).curves["standard_error"]
+    np.testing.assert_allclose(found, np.std(drawn, axis=0, ddof=1), rtol=0.35)
+
+
+def test_the_pull_of_the_weights_is_that_of_a_small_step():
+    """The weighted share is moved by a step in the coefficients as the parts of the customers add up to."""
+    world = rewards.simulated_departures(np.random.default_rng(2), customers=800)
+    trials = rewards.lapse_trials(world.orders, world.memberships, as_of=world.as_of)
+    member = trials["member"].to_numpy(dtype=bool)
+    month = trials["month"].rank(method="dense").to_numpy(dtype=np.int64) - 1
+    fit = Joining.of(trials, member, month)
+    toward = np.random.default_rng(3).normal(size=fit.past.shape[1])
+
+    def share(step: float) -> np.ndarray:
+        moved = 1 / (1 + np.exp(-(np.log(fit.chance / (1 - fit.chance)) + step * (fit.past @ toward))))
+        weight = ~member * moved / (1 - moved)
+        still = dataclasses.replace(fit, chance=moved, influence=np.zeros_like(fit.past))
+        return FollowUp.of(trials, moved).lapsed(weight, 8, still)[0]
+
+    weight = ~member * fit.chance / (1 - fit.chance)
+    first = np.zeros_like(fit.past)
+    first[0] = toward  # an influence of one row by which the coefficients take the step
+    parts = [
+        FollowUp.of(trials, fit.chance).lapsed(weight, 8, dataclasses.replace(fit, influence=known))[1].sum(axis=0)
+        for known in (first, np.zeros_like(first))
+    ]
+    np.testing.assert_allclose(parts[0] - parts[1], (share(1e-5) - share(-1e-5)) / 2e-5, rtol=1e-4)
 
 
 def test_known_truths_are_told():

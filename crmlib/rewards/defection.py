@@ -34,15 +34,13 @@ import numpy as np
 from crmlib.errors import DataError, ParameterError
 from crmlib.frames import to_pandas, wrap
 from crmlib.intervals import FEWEST, require_level
+from crmlib.rewards.joining import Joining
 from crmlib.rewards.lapses import TRIAL_COLUMNS, lapse_trials
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from crmlib.rewards.departures import Departures
-
-_SUREST = 0.95  # chance of joining beyond which who did not join could not stand for who did
-_RIDGE = 0.05  # keeps the logit finite where, say, nobody joins without an order
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +83,7 @@ def defection(trials: Any, *, months: int = 12, level: float = 0.95) -> Defectio
     months : int
         How long members are followed, at least 1.
     level : float
-        Normal intervals; errors are clustered by customer, the weights taken as known.
+        Normal intervals; errors are clustered by customer, and carry those of the weights.
 
     Returns
     -------
@@ -115,11 +113,12 @@ def defection(trials: Any, *, months: int = 12, level: float = 0.95) -> Defectio
     if not both.any():
         raise DataError("in no month are there both who joined and who did not; take more customers or a longer time")
     alike = both[month]
-    chance = _joining(table, member, month)
-    follow_up = _FollowUp.of(table, chance)
+    joining = Joining.of(table, member, month)
+    chance = joining.chance
+    follow_up = FollowUp.of(table, chance)
     odds = np.where(member, 1.0, chance / (1 - chance)) * alike
-    arms = {"members": (member * odds, False), "alike": (~member * odds, True), "others": (~member * alike, False)}
-    found = {name: follow_up.lapsed(weight, months, stay) for name, (weight, stay) in arms.items()}
+    arms = {"members": (member * odds, None), "alike": (~member * odds, joining), "others": (~member * alike, None)}
+    found = {name: follow_up.lapsed(weight, months, drawn) for name, (weight, drawn) in arms.items()}
     parts = found["members"][1] - found["alike"][1]
     curves = pd.DataFrame({"months": np.arange(1, months + 1)} | {name: share for name, (share, _) in found.items()})
     curves["difference"] = curves["members"] - curves["alike"]
@@ -150,31 +149,12 @@ def true_defection(world: Departures, *, months: int = 12, multiple: float = 4.0
     keys = [table.loc[table["member"], ["customer_id", "month"]] for table in both]
     shared = keys[0].merge(keys[1])
     tables = [table.merge(shared) for table in both]
-    shares = [_FollowUp.of(table).lapsed(np.ones(len(table)), months)[0][-1] for table in tables]
+    shares = [FollowUp.of(table).lapsed(np.ones(len(table)), months)[0][-1] for table in tables]
     return float(shares[0] - shares[1])
 
 
-def _joining(table: pd.DataFrame, member: np.ndarray, month: np.ndarray) -> np.ndarray:
-    """Chance of each row to be of one who joined in the month before: a logit on the past, with a level a month."""
-    logs = np.log1p(table[["pace", "newest", "recent", "half_year", "past"]].to_numpy(dtype=float))
-    silence = table["silence"].to_numpy(dtype=float)
-    x = np.column_stack([logs, silence, np.sqrt(silence), logs[:, 1] ** 2, logs[:, 2] ** 2, logs[:, 1] == 0])
-    spread = x.std(axis=0)
-    x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    x = np.column_stack([x, np.eye(month.max() + 1)[month]])
-    beta, ridge = np.zeros(x.shape[1]), np.full(x.shape[1], _RIDGE)
-    for _ in range(30):
-        chance = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
-        slope = x.T @ (member - chance) - ridge * beta
-        step = np.linalg.solve((x.T * (chance * (1 - chance))) @ x + np.diag(ridge), slope)
-        beta += step
-        if np.abs(step).max() < 1e-8:
-            break
-    return np.clip(1 / (1 + np.exp(-np.clip(x @ beta, -30, 30))), 1e-9, _SUREST)
-
-
 @dataclass(frozen=True, eq=False)
-class _FollowUp:
+class FollowUp:
     """The trials' rows by customer and month (counted from the first), followed over calendar months."""
 
     customer: np.ndarray
@@ -182,11 +162,12 @@ class _FollowUp:
     starts: np.ndarray
     days: np.ndarray
     lapsed_at_end: np.ndarray
+    member: np.ndarray
     joins: np.ndarray
     log_stay: np.ndarray
 
     @classmethod
-    def of(cls, table: pd.DataFrame, joining: np.ndarray | float = 0.0) -> _FollowUp:
+    def of(cls, table: pd.DataFrame, joining: np.ndarray | float = 0.0) -> FollowUp:
         """Follow-up of trials, with each row's chance to have joined in the month before, given its past."""
         import pandas as pd
 
@@ -195,7 +176,7 @@ class _FollowUp:
         edges = pd.date_range(table["month"].min(), pd.Timestamp(0) + pd.Timedelta(days=int(end)), freq="MS")
         starts = edges.to_numpy().astype("datetime64[D]").astype(np.int64)  # the last one ends the last whole month
         month = np.searchsorted(starts, first)
-        customer = table["customer_id"].astype("category").cat.codes.to_numpy()
+        customer = table["customer_id"].astype("category").cat.codes.to_numpy().astype(np.int64)
         terms = np.zeros((customer.max() + 1, len(starts)))
         member = table["member"].to_numpy(dtype=bool)
         terms[customer, month] = np.where(member, 0.0, np.log1p(-np.broadcast_to(joining, len(table))))
@@ -206,14 +187,19 @@ class _FollowUp:
             starts,
             table["days"].to_numpy(),
             table["lapsed"].to_numpy(dtype=bool),
+            member,
             np.where(np.isnan(joins), np.inf, joins),
             terms.cumsum(axis=1),
         )
 
-    def lapsed(self, weight: np.ndarray, months: int, stay: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Weighted shares lapsed after each month, and what each customer adds to their errors, (customers, months)."""
+    def lapsed(self, weight: np.ndarray, months: int, joining: Joining | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted shares lapsed after each month, and what each customer adds to their errors, (customers, months).
+
+        With `joining` the weights are the odds by it, and those who stay stand for those who join.
+        """
         shares, parts, left = np.empty(months), np.zeros((len(self.log_stay), months)), 1.0
         added, first = np.zeros(len(self.log_stay)), self.starts[self.month]
+        pull = np.zeros(len(self.month))
         for age in range(months):
             at = np.minimum(self.month + age, len(self.starts) - 1)
             begin, end = (self.starts[np.minimum(at + k, len(self.starts) - 1)] - first for k in (0, 1))
@@ -221,13 +207,32 @@ class _FollowUp:
             if not risk.any():
                 raise DataError(f"nobody was followed for {age + 1} months; take fewer months or a longer time")
             who, scale = self.customer[risk], weight[risk]
-            if stay:
+            if joining is not None:
                 scale = scale * np.exp(self.log_stay[who, self.month[risk]] - self.log_stay[who, at[risk]])
             out = self.lapsed_at_end[risk] & (self.days[risk] <= end[risk])
             total = scale.sum()
             hazard = scale[out].sum() / total
             left *= 1 - hazard
             if left > 0:
-                added += np.bincount(who, scale * (out - hazard), len(added)) / (total * (1 - hazard))
+                own = scale * (out - hazard) / (total * (1 - hazard))
+                added += np.bincount(who, own, len(added))
+                if joining is not None:
+                    pull += self._pull(risk, at, own, joining.chance)
             shares[age], parts[:, age] = 1 - left, left * added
+            if joining is not None:
+                moved = joining.influence @ (pull @ joining.past)
+                parts[:, age] += left * np.bincount(self.customer, moved, len(added))
         return shares, parts
+
+    def _pull(self, risk: np.ndarray, at: np.ndarray, own: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        """How a sum over those at risk moves with the regressors of each row, by way of the weights.
+
+        d log w = x at the trial's start, and e x at each later month up to now in which the customer had not joined.
+        """
+        who, size = self.customer[risk], len(self.starts) + 1
+        cells = np.concatenate([who * size + self.month[risk] + 1, who * size + at[risk] + 1])
+        later = np.bincount(cells, np.concatenate([own, -own]), len(self.log_stay) * size)
+        later = later.reshape(-1, size).cumsum(axis=1)[self.customer, self.month]
+        pull = later * chance * ~self.member
+        pull[risk] += own
+        return np.asarray(pull)
