@@ -1,6 +1,6 @@
 """Coverage of what lesson 16 says, over many simulated firms and weeks: `python -m benchmarks.budget`.
 
-Margins, net values and payback by acquisition channel are held against those of a firm so large that chance hardly
+Margins, net values and payback by acquisition channel are held against those of firms so large that chance hardly
 matters, whose calendar and parameters are the same; the gain of the best budget against that by the curves that made
 the weeks. Costs are fixed, as the intervals take them.
 """
@@ -23,25 +23,30 @@ FIRST_SEED = 50_000
 AGES, MARGIN_RATE = 6, 0.3
 #: A customer's cost that falls between the margins of an age and the next for most channels.
 COST = 20.0
-#: Coverage that 95 % intervals have for channels with at least 1,000 customers, and for all that get one: spend is so
-#: skewed that it is below its level, and the lesson says so.
-PROMISED, LEAST = (0.90, 0.98), 0.86
-LARGE = 1_000
+#: Coverage that 95 % intervals of margin and net value have for every channel that gets one in half the firms, and
+#: that of payback, whose whole ages make it cover more.
+PROMISED, PAYBACK = (0.92, 0.98), 0.93
 #: Coverage of the gain's interval: 100 seeds know it to 3 points.
-GAIN = 0.85
+GAIN = 0.88
 _FIRM: dict[str, Any] = {"tables": ("customers", "orders"), "intent_value": 0.7}
 
 
 @functools.cache
-def truth(customers: int = 400_000) -> pd.DataFrame:
-    """Share of customers, margin to the last age and first age that pays the cost back, by channel."""
-    values = _values(data.simulate(np.random.default_rng(1), customers=customers, **_FIRM), np.random.default_rng(1), 2)
-    totals = np.cumsum(values.margin, axis=1)
+def truth(customers: int = 400_000, firms: int = 8) -> pd.DataFrame:
+    """Share of customers, margin to the last age and first age that pays the cost back, by channel.
+
+    One firm of 400,000 has some 3,500 customers of the smallest channel and knows their margin to 3 % only.
+    """
+    won, seen, brought = 0.0, 0.0, 0.0
+    for seed in range(1, firms + 1):
+        firm = data.simulate(np.random.default_rng(seed), customers=customers, **_FIRM)
+        values = _values(firm, np.random.default_rng(1), 2)
+        won, seen = won + values.customers, seen + values.seen
+        brought = brought + np.where(values.seen > 0, values.margin * values.seen, 0.0)
+    totals = np.cumsum(brought / seen, axis=1)
     reached = totals >= COST
     days = np.where(reached.any(axis=1), 30.0 * (reached.argmax(axis=1) + 1), np.inf)
-    table = pd.DataFrame(
-        {"share": values.customers / values.customers.sum(), "margin": totals[:, AGES - 1], "days": days}
-    )
+    table = pd.DataFrame({"share": won / won.sum(), "margin": totals[:, AGES - 1], "days": days})
     return table.set_index(pd.Index(values.channels, name="channel"))
 
 
@@ -57,7 +62,9 @@ def channels(seed: int, *, known: pd.DataFrame, customers: int) -> pd.DataFrame:
     found["net value"] = net[["net_value", "net_low", "net_high"]].set_axis(["estimate", "low", "high"], axis=1)
     paid = topic.payback_times(values, costs, rng=rng).set_index("channel")
     found["payback"] = paid[["days", "low", "high"]].set_axis(["estimate", "low", "high"], axis=1)
-    exact = {"margin": known["margin"], "net value": expected * (known["margin"] - COST), "payback": known["days"]}
+    # what lies beyond the window of a channel is told as infinite, and is so
+    within = known["days"].where(known["days"] <= paid["window"].reindex(known.index), np.inf)
+    exact = {"margin": known["margin"], "net value": expected * (known["margin"] - COST), "payback": within}
     rows = [table[["estimate", "low", "high"]].assign(truth=exact[name], measure=name) for name, table in found.items()]
     return pd.concat(rows).dropna(subset=["low", "truth"]).reset_index()
 
@@ -93,13 +100,12 @@ def results() -> list[Any]:
     known, customers = truth(), 5_000
     task = functools.partial(channels, known=known, customers=customers)
     found = measured(task, seeds=1_000, jobs=1, what="by channel")
-    kept = found.loc[["margin", "net value"]]
-    large = kept["coverage"].loc[(slice(None), known.index[known["share"] * customers >= LARGE])]
-    if not large.between(*PROMISED).all():
-        raise SystemExit(f"intervals of large channels cover in {large.min():.1%} to {large.max():.1%}, not 90 to 98 %")
-    every = kept.loc[kept["seeds"] >= 500, "coverage"]
-    if every.min() < LEAST:
-        raise SystemExit(f"intervals by channel cover in {every.min():.1%}, not in {LEAST:.0%} or more")
+    often = found.loc[found["seeds"] >= 500, "coverage"]
+    every, paid = often.loc[["margin", "net value"]], often.loc["payback"]
+    if not every.between(*PROMISED).all() or paid.min() < PAYBACK:
+        raise SystemExit(
+            f"intervals by channel cover in {every.min():.1%} to {every.max():.1%}, payback {paid.min():.1%}"
+        )
     for persistence in (0.0, 0.6):
         task = functools.partial(gains, persistence=persistence)
         covered = measured(task, seeds=100, jobs=1, what="best budget")["coverage"].item()

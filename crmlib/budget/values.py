@@ -132,8 +132,8 @@ class ChannelValues:
         -------
         pandas.DataFrame, one row a channel and age of its `window`
             channel, age (periods), customers (seen at that age), margin, low, high, total (to that age's end),
-            total_low, total_high (bootstrap over customers, corrected for skewness; still too narrow where fewer
-            than 100 customers are seen and a handful of them brings much, see docs/methods.md).
+            total_low, total_high (bootstrap over customers, corrected for skewness; where fewer than 100 customers
+            are seen much of the correction comes from those of other channels, see docs/methods.md).
         """
         import pandas as pd
 
