@@ -4,6 +4,10 @@ The population is a known mixture of paths through twelve channels, most of whic
 journeys touch. Each seed draws journeys from it. The estimand is what the rule itself says of the whole
 population, share and number of conversions. Channels count that had their interval (30 converting journeys)
 at every seed: to take a rarer one only where it had is to choose its luckiest draws.
+
+The person-period model, whose replicates are fits, is looked at over a tenth of the samples and with fewer replicates,
+and is promised less. The selected order is not looked at: after a choice no interval covers at its level, and what the
+rule says of a mixture of so few paths is of another order than what it says of a sample.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ RULES = {
     "shapley": 4_000,
     "shapley by rate": 40_000,
 }
+FITTED = {"person_period": 4_000}
+#: Mean coverage over the channels that the fitted rule keeps.
+LEAST = 0.88
 
 
 def results() -> list[Result]:
@@ -39,12 +46,20 @@ def results() -> list[Result]:
     beyond = table[(low < RANGE[0] - slack) | (high > RANGE[1] + slack)]
     if len(beyond):
         raise SystemExit(f"coverage lies outside 93 to 97 % by more than chance:\n{beyond}")
+    fitted = coverage(SEEDS // 10, rules=FITTED, replicates=REPLICATES // 5)
+    print(fitted.to_string(float_format="{:.4f}".format))
+    least = fitted[["share", "credit"]].mean().min()
+    if least < LEAST:
+        raise SystemExit(f"intervals of the person-period model cover in {least:.1%}, not in {LEAST:.0%} or more")
     return []
 
 
-def coverage(seeds: int = SEEDS, jobs: int = 2) -> pd.DataFrame:
+def coverage(
+    seeds: int = SEEDS, jobs: int = 2, *, rules: dict[str, int] | None = None, replicates: int = REPLICATES
+) -> pd.DataFrame:
     """Coverage of shares and credits by rule and channel, with its Monte Carlo error."""
-    drawn = over_seeds(held, first=FIRST_SEED, count=seeds, jobs=jobs, what="coverage of credits")
+    task = functools.partial(held, rules=rules or RULES, replicates=replicates)
+    drawn = over_seeds(task, first=FIRST_SEED, count=seeds, jobs=jobs, what="coverage of credits")
     rows = pd.concat(drawn).dropna(subset=["share", "credit"])
     found = rows.groupby(["rule", "channel"]).agg(
         share=("share", "mean"), credit=("credit", "mean"), converting=("converting", "mean"), seeds=("share", "size")
@@ -54,15 +69,15 @@ def coverage(seeds: int = SEEDS, jobs: int = 2) -> pd.DataFrame:
     return found.assign(monte_carlo_error=np.sqrt(worst * (1 - worst) / seeds))
 
 
-def held(seed: int) -> pd.DataFrame:
+def held(seed: int, *, rules: dict[str, int], replicates: int) -> pd.DataFrame:
     """Whether each interval of one sample holds the population's share and credit; missing where there is none."""
     touches, outcomes, cells = population()
     rng = np.random.default_rng(seed)
     tables = []
-    for name, size in RULES.items():
+    for name, size in rules.items():
         won, lost = rng.multinomial(size, cells).reshape(2, -1)
         drawn = outcomes.assign(conversions=won, nulls=lost)
-        table = attribution.credit_intervals(touches, drawn, rule=_rule(name), replicates=REPLICATES, rng=rng)
+        table = attribution.credit_intervals(touches, drawn, rule=_rule(name), replicates=replicates, rng=rng)
         table = table.set_index("channel")
         exact = _exact(name)
         inside = {
@@ -99,7 +114,9 @@ def _rule(name: str) -> attribution.Rule | str:
 def main() -> None:
     """Print the table."""
     given = options(__doc__, seeds=(SEEDS, "samples"))
-    print(coverage(given.seeds, given.jobs).to_string(float_format="{:.4f}".format))
+    fitted = {"rules": FITTED, "replicates": REPLICATES // 5}
+    for table in (coverage(given.seeds, given.jobs), coverage(max(given.seeds // 10, 1), given.jobs, **fitted)):
+        print(table.to_string(float_format="{:.4f}".format))
 
 
 if __name__ == "__main__":

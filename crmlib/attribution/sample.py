@@ -176,7 +176,8 @@ def credit_intervals(
     the population been seen: never for the channel's causal effect. It is the bias-corrected and
     accelerated (BCa) interval of the bootstrap that `credit_sample` describes; the number of
     conversions varies between replicates. The acceleration comes from a jackknife of 200 groups of
-    journeys or customers; it is 0 for `selected_markov`, whose order a group less may flip. Ranks have
+    journeys or customers; it is 0 for `selected_markov`, whose order a group less may flip, and whose intervals
+    hold less often than their level says, as all do after a choice: fix the order beforehand. Ranks have
     percentile intervals.
 
     Parameters
