@@ -139,13 +139,14 @@ def _aligned(html: str) -> str:
                 if len(cell.get_text(strip=True)) > _LONG:
                     _mark(cell, "long")
         rows = [row.find_all(["th", "td"], recursive=False) for row in table.find_all("tr")]
-        body = [row for row in rows if any(cell.name == "td" for cell in row)]
-        width = max((len(row) for row in body), default=0)
+        is_body = [any(cell.name == "td" for cell in row) for row in rows]
+        width = max((len(row) for row, below in zip(rows, is_body, strict=True) if below), default=0)
+        whole = [(row, below) for row, below in zip(rows, is_body, strict=True) if len(row) == width]
         for column in range(width):
-            cells = [row[column] for row in body if len(row) == width and row[column].name == "td"]
+            cells = [row[column] for row, below in whole if below and row[column].name == "td"]
             texts = [cell.get_text(strip=True) for cell in cells]
             if any(texts) and all(_NUMBER.fullmatch(text) for text in texts):
-                heads = [row[column] for row in rows if len(row) == width and row not in body]
+                heads = [row[column] for row, below in whole if not below]
                 for cell in [*cells, *heads]:
                     _mark(cell, "n")
                 if "dataframe" in (table.get("class") or []):
