@@ -122,6 +122,22 @@ def test_a_number_with_decimals_counts_nobody():
     assert (rows[1:], note) == ([["0", "50", "1.000"], ["1", "70", "0.014"]], "")
 
 
+@pytest.mark.parametrize(
+    ("caption", "withheld"),
+    [
+        ("Customers by cohort and month", 1),
+        ("Number of customers per channel", 1),
+        ("Active customers", 1),
+        ("Customers who lose money, by channel", 0),
+        ("What customers bring in 360 days", 0),
+        ("Days until customers by channel have paid back", 0),
+    ],
+)
+def test_only_a_caption_of_counts_makes_cells_counts(caption, withheld):
+    html = f"<table><caption>{caption}</caption><tr><th>a</th><td>3</td></tr></table>"
+    assert page_of(html)[1].cells == withheld
+
+
 def test_a_cell_of_counts_is_not_had_from_its_row_or_column():
     rows, note = published(cross([[50, 4, 60], [70, 80, 90], [30, 20, 40]]))
     # 4 goes; its row gives 50, its column 20; these leave row 2 and column 0 with one each: 30 closes the square.

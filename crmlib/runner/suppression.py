@@ -26,6 +26,8 @@ PUBLISHED, NAMED = 10, 5
 
 _PEOPLE = {"customers", "members", "households", "buyers", "people", "persons", "users", "clients", "subscribers"}
 _PEOPLE |= {"shoppers", "donors", "visitors", "patients", "guests"}
+# "Customers by cohort and month", but not "Customers who lose money", whose rows may have a count each
+_CROSSED = re.compile(rf"((number|count)s? of )?(\w+ )?({'|'.join(sorted(_PEOPLE))})( (by|per|in) |$)")
 _RATIO = re.compile(r"\b(per|share|shares|rate|mean|median|average|percent|ratio|id|ids)\b|[%/]")
 _ONE_PERSON = re.compile(r"\b(customer|member|household|person|user|client|subscriber|donor)[ _](id|number|no|key)\b")
 _COUNT = re.compile(r"\d{1,3}(,\d{3})+|\d+(\.0+)?")
@@ -119,7 +121,7 @@ def suppressed(table: Any, fewest: int, known: Set[Group] = frozenset()) -> With
             for cell in row:
                 _withhold(cell)
         return Withheld(persons=len(cells.body))
-    if _counts_people(cells.caption.lower()):
+    if _CROSSED.match(cells.caption.lower()):
         return _cells_withheld(cells, fewest)
     columns = [place for place, name in enumerate(names) if _counts_people(name)]
     also = {place for place, group in enumerate(_groups(cells)) if group in known}
