@@ -29,7 +29,7 @@ _TAG = re.compile(r"<[^>]*>")
 _MISSING = "–"
 _STYLE = (
     "<style>.gt_table .gt_left{text-align:left}.gt_table .gt_right{text-align:right}.gt_table .gt_center"
-    "{text-align:center}.gt_table .gt_spanner_row th{border-bottom:1px solid;vertical-align:bottom}"
+    "{text-align:center}.gt_table thead th{vertical-align:bottom}"
     ".gt_table caption,.gt_table .gt_sourcenote{text-align:left}</style>"
 )
 
