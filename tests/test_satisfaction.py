@@ -249,6 +249,49 @@ def test_models_without_an_answer_are_refused(survey):
         satisfaction.odds_by_cut(apart, ["x"])
 
 
+def two_channels_and_a_few_faxes(faxes):
+    """Answers by mail and phone, and so many by fax, all very satisfied."""
+    rng = np.random.default_rng(8)
+    table = pd.DataFrame({"grade": rng.integers(1, 6, 600), "channel": ["mail: home", "phone"] * 300})
+    lone = pd.DataFrame({"grade": [5] * faxes, "channel": ["fax"] * faxes})
+    hours = rng.exponential(20, 600 + faxes)
+    return pd.concat([table, lone], ignore_index=True).assign(hours=hours)
+
+
+@pytest.mark.parametrize(("faxes", "reason"), [(4, "fewer than 30 answers"), (40, "all have one grade")])
+def test_categories_without_finite_odds_are_missing_and_move_nothing(faxes, reason):
+    """The maximum with them lies at infinity; its limit for the others is the fit without their answers."""
+    table = two_channels_and_a_few_faxes(faxes)
+    without = table[table["channel"] != "fax"]
+    for fitted in (satisfaction.odds_by_cut, lambda *given: satisfaction.ordered_fit(*given).odds):
+        found = fitted(table, ["hours", "channel"])
+        fax = found[found["driver"] == "channel: fax"]
+        assert fax[["odds_ratio", "low", "high", "p_value"]].isna().all(axis=None)
+        assert set(fax["reason"]) == {reason}
+        others = found[found["driver"] != "channel: fax"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(others, fitted(without, ["hours", "channel"]))
+        assert others["high"].max() < 100
+    ordered = satisfaction.ordered_fit(table, ["hours", "channel"])
+    assert ordered.reference == {"channel": "mail: home"}
+    slope = np.log(ordered.odds.set_index("driver").loc["channel: phone", "odds_ratio"])
+    best = [ordered.shares(hours=3, channel=name)[-1] for name in ("mail: home", "phone")]
+    assert np.diff(np.log(best) - np.log1p(-np.array(best))) == pytest.approx(slope)
+    with pytest.raises(ParameterError, match="channel: fax is not in the model"):
+        ordered.shares(hours=3, channel="fax")
+
+
+def test_a_cut_that_a_category_never_crosses_has_no_ratio():
+    table = two_channels_and_a_few_faxes(0)
+    table["grade"] = table["grade"].mask(table["channel"] == "phone", table["grade"].clip(3, 4))
+    found = satisfaction.odds_by_cut(table, ["hours", "channel"])
+    phone = found[found["driver"] == "channel: phone"].set_index("above")
+    assert phone["odds_ratio"].notna().tolist() == [False, False, True, False]  # by phone 3 or 4 alone are given
+    assert phone.loc[1, "reason"] == "all of phone lie on one side of the cut"
+    assert found.loc[found["driver"] == "hours", "odds_ratio"].notna().all()
+    with pytest.raises(DataError, match="no channel has 30 answers"):
+        satisfaction.ordered_fit(table.head(40), ["channel"])
+
+
 # -- truth and conclusions ---------------------------------------------------------------------
 
 
