@@ -319,7 +319,14 @@ def test_silent_code_leaves_no_empty_blocks():
     assert re.findall(r"<summary>([^<]*)<", text) == ["Imports", "Code"]
 
 
-@pytest.mark.parametrize("pointer", ["The next cell holds all:\nby `crm`.", "*The next cell holds all: by `crm`.*"])
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        "The next cell holds all:\nby `crm`.",
+        "*The next cell holds all: by `crm`.*",
+        "*All that can be changed are the parameters: by hand in The next cell.*",
+    ],
+)
 def test_the_pointer_to_the_parameters_cell_is_left_out(pointer):
     parameters = cell("source = 'a'", tags=("parameters",))
     text = rendered(markdown(f"# A?\n\nWho decides: sales.\n\n{pointer}\n"), parameters, markdown(pointer))
@@ -327,6 +334,13 @@ def test_the_pointer_to_the_parameters_cell_is_left_out(pointer):
     assert text.count("The next cell") == 1  # what stands before another cell stays
     assert "The next cell" not in rendered(markdown("# A?"), markdown(pointer), parameters)
     assert "kept" in rendered(markdown("The next cell is kept.\n\nAs more follows."), parameters)
+
+
+def test_a_formula_that_would_show_a_stroke_is_refused():
+    with pytest.raises(DataError, match="a backslash would show"):
+        formula(r"R = \Big\{ i : w_i > 0 \Big\}")
+    for drawn in (r"R = \left\{ i : w_i > 0 \right\}", r"A \setminus B", r"A \backslash B"):
+        assert "<svg" in formula(drawn)
 
 
 def test_figures_carry_their_alternative_text():

@@ -67,6 +67,8 @@ def _drawing(source: str, *, display: bool) -> tuple[str, float]:
     drawn = Latex(written, size=_SIZE, inline=not display, color="currentColor")
     if unknown := _COMMAND.search(" ".join(drawn.mathml.itertext())):
         raise ValueError(f"unknown command {unknown.group()}")
+    if "\\" in "".join(drawn.mathml.itertext()) and r"\backslash" not in source:  # of "\Big\{" it draws the stroke
+        raise ValueError("a backslash would show")
     svg = drawn.svg()
     signs = _signs(drawn.mathml)
     if strange := [sign for sign in signs if drawn.font.glyphindex(sign) == 0]:

@@ -28,7 +28,9 @@ TEMPLATE = "crmlib_report"
 _TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]+?)[ \t#]*(\n|\Z)")
 _LONE_HEADING = re.compile(r'\s*<h(?P<level>[2-6]) id="(?P<anchor>[^"]*)">(?P<text>.*)</h\d>\s*', re.DOTALL)
 #: "The next cell holds all that can be changed": said of the parameters' cell, which a page shows as a list.
-_POINTER = re.compile(r"(\A|\n[ \t]*\n)[ \t]*[*_]?The next cell\b(?:(?!\n[ \t]*\n).)*\s*\Z", re.DOTALL)
+_POINTER = re.compile(
+    r"(\A|\n[ \t]*\n)[ \t]*[*_]?(?:The next cell|All that can be changed)\b(?:(?!\n[ \t]*\n).)*\s*\Z", re.DOTALL
+)
 _OPENING = re.compile(r"\s*<h(?P<level>[1-6])\b")
 
 
