@@ -88,6 +88,31 @@ class Finding:
             raise ParameterError(f"finding {self.key!r}: level is {self.level}; give a share such as 0.95")
 
 
+def ranged(
+    key: str,
+    value: float | None,
+    unit: str,
+    sentence: str,
+    low: float | None,
+    high: float | None,
+    level: float,
+    label: str = "",
+) -> Finding:
+    """Finding of an estimate that may have no interval, or no value at all.
+
+    Parameters
+    ----------
+    key, unit, sentence, level, label
+        As in `Finding`.
+    value, low, high : float or None
+        NaN or infinite where the data do not allow one: then there is no value, or no interval.
+    """
+    known = value is not None and math.isfinite(value)
+    if not known or low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return Finding(key, value if known else None, unit, sentence, label=label)
+    return Finding(key, value, unit, sentence, low, high, level, label)
+
+
 class Findings(Sequence[Finding]):
     """The conclusions of one notebook, the answer to its title first.
 

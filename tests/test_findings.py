@@ -250,3 +250,20 @@ def test_a_label_with_a_long_name_gives_way():
     assert findings.fitting(f"Share of {'x' * 51}", "Share of the channel") == f"Share of {'x' * 51}"  # 9 + 51 letters
     assert findings.fitting(f"Share of {'x' * 52}", "Share of the channel") == "Share of the channel"
     assert findings.fitting("x" * 61) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "kept"),
+    [
+        (1.0, 0.5, 2.0, (1.0, 0.5, 2.0, 0.9)),
+        (1.0, 0.5, math.inf, (1.0, None, None, None)),
+        (1.0, math.nan, math.nan, (1.0, None, None, None)),
+        (1.0, None, None, (1.0, None, None, None)),
+        (math.nan, 0.5, 2.0, (None, None, None, None)),
+        (None, 0.5, 2.0, (None, None, None, None)),
+    ],
+)
+def test_an_estimate_may_have_no_interval_or_no_value(value, low, high, kept):
+    found = findings.ranged("gap", value, "days", "A gap.", low, high, 0.9, "Gap")
+    assert (found.value, found.low, found.high, found.level) == kept
+    assert found.label == "Gap"

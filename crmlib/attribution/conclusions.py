@@ -12,7 +12,7 @@ from crmlib.attribution.money import EARNS, FREE, LOSES
 from crmlib.attribution.sample import CreditSample
 from crmlib.attribution.truth import TRUTH
 from crmlib.errors import DataError
-from crmlib.findings import Finding, between, count, fitting, money, percent
+from crmlib.findings import Finding, between, count, fitting, money, percent, ranged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,10 +64,11 @@ def answer(
         open_ = paid.loc[~paid["channel"].isin(earning["channel"]), "channel"]
         sentence = f"On {where} no paid channel is shown to lose its budget, and {_listed(open_)} cannot be told"
         sentence += f" either way: {price}, against {limit}; test before spending more"
-    value = row["cost_per_customer"] if np.isfinite(row["cost_per_customer"]) else None
     whose = f"added by {row['channel']}" if by is None else f"credited to {row['channel']} by {by}"
     label = fitting(f"Cost of a customer {whose}{_firm(where)}", f"Cost of a customer {kind}{_firm(where)}")
-    return _ranged("cost_per_customer", value, currency, f"{sentence}.", row, level, label)
+    return ranged(
+        "cost_per_customer", row["cost_per_customer"], currency, f"{sentence}.", row["low"], row["high"], level, label
+    )
 
 
 def overpaid(bias: pd.DataFrame, rule: str, *, where: str) -> Finding:
@@ -145,7 +146,7 @@ def leader(sample: CreditSample, *, where: str, level: float = 0.95) -> Finding:
     label = fitting(
         f"Share of {sample.measure} for {first['channel']} by {sample.rule}", f"Largest share by {sample.rule}"
     )
-    return _ranged(key, first["share"], "share", f"{sentence}.", ends, level, label)
+    return ranged(key, first["share"], "share", f"{sentence}.", ends["low"], ends["high"], level, label)
 
 
 def memory(choice: pd.DataFrame, *, where: str) -> Finding:
@@ -221,12 +222,3 @@ def _key(label: str) -> str:
 def _firm(where: str) -> str:
     """What a label adds where the firm is not a real one."""
     return ", simulated" if "simulated" in where else ""
-
-
-def _ranged(
-    key: str, value: float | None, unit: str, sentence: str, row: pd.Series, level: float, label: str
-) -> Finding:
-    """Finding with the interval of `row` where it has a finite one."""
-    if value is None or not (np.isfinite(row["low"]) and np.isfinite(row["high"])):
-        return Finding(key, value, unit, sentence, label=label)
-    return Finding(key, value, unit, sentence, row["low"], row["high"], level, label)

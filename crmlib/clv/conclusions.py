@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crmlib.findings import Finding, between, count, money, percent
+from crmlib.findings import Finding, between, count, money, percent, ranged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -249,8 +249,7 @@ def health(card: pd.DataFrame) -> Finding:
 
 def _total(key: str, base: pd.Series, currency: str, sentence: str, level: float, *, label: str = "") -> Finding:
     """A base's value, with its interval where there is one."""
-    interval = {} if base["low"] != base["low"] else {"low": base["low"], "high": base["high"], "level": level}
-    return Finding(key, base["value"], currency, sentence, label=label, **interval)
+    return ranged(key, base["value"], currency, sentence, base["low"], base["high"], level, label)
 
 
 def _factor(scenarios: pd.DataFrame, name: str) -> float:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from crmlib.errors import DataError, ParameterError
-from crmlib.findings import Finding, between, count, money, percent
+from crmlib.findings import Finding, between, count, money, percent, ranged
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crmlib.findings import Value
 
 _NAMES = {
     "day": "%d %b %Y",
@@ -138,7 +135,7 @@ def worth(value: pd.DataFrame, *, age: int, period: str, currency: str, level: f
         first = value["value"].iloc[0] / row["value"]
         sentence = f"{sentence[:-1]}, {percent(first, 0)} of it in the {period} of the first order."
     key, label = f"revenue_per_customer_{period}_{age}", f"Revenue of a new customer by the end of {period} {age}"
-    return _ranged(key, row["value"], currency, sentence, row, level, label)
+    return ranged(key, row["value"], currency, sentence, row["low"], row["high"], level, label)
 
 
 def acquisition_ceiling(
@@ -152,13 +149,13 @@ def acquisition_ceiling(
             f"At an assumed margin of {percent(margin_rate, 0)} of revenue, winning a customer is not paid back "
             f"by the end of {period} {age}, whatever it costs."
         )
-        return _ranged(key, row["value"], currency, sentence, row, level, label)
+        return ranged(key, row["value"], currency, sentence, row["low"], row["high"], level, label)
     amount = money(row["value"], currency) + between(row["low"], row["high"], lambda x: money(x, currency), level)
     sentence = (
         f"At an assumed margin of {percent(margin_rate, 0)} of revenue, winning a customer is paid back "
         f"by the end of {period} {age} if it costs at most {amount}."
     )
-    return _ranged(key, row["value"], currency, sentence, row, level, label)
+    return ranged(key, row["value"], currency, sentence, row["low"], row["high"], level, label)
 
 
 def truth_coverage(cells: pd.DataFrame, *, level: float = 0.95) -> Finding:
@@ -205,10 +202,3 @@ def verdict_on_newer(comparison: pd.DataFrame, period: str) -> str:
     if up + down == later:
         return f"{everyone} did {direction} than {first}"
     return f"{up + down} of {later} later cohorts did {direction} than {first}, the rest cannot be told apart from it"
-
-
-def _ranged(key: str, value: Value, unit: str, sentence: str, row: pd.Series, level: float, label: str = "") -> Finding:
-    """Finding with the interval of `row` where it has one."""
-    if np.isnan(row["low"]) or np.isnan(row["high"]):
-        return Finding(key, value, unit, sentence, label=label)
-    return Finding(key, value, unit, sentence, row["low"], row["high"], level, label)

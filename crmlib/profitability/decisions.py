@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, fitting, percent, verdict
-from crmlib.profitability.conclusions.wording import amount_of, customers_of, ends_of, ranged
+from crmlib.findings import Finding, between, count, fitting, percent, ranged, verdict
+from crmlib.profitability.conclusions.wording import amount_of, customers_of, ends_of
 from crmlib.profitability.levers import Lever
 
 if TYPE_CHECKING:

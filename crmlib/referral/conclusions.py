@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, money, percent, verdict
+from crmlib.findings import Finding, between, money, percent, ranged, verdict
 from crmlib.referral.growth import growth_multiplier
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def answer(
         f"{_apart(row, currency)}."
     )
     label = f"Customers brought within {days} days"
-    return _finding("reproduction_number", value, "per customer", sentence, low, high, level, label)
+    return ranged("reproduction_number", value, "per customer", sentence, low, high, level, label)
 
 
 def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
@@ -66,7 +66,7 @@ def multiplier(reproduction: pd.Series, *, level: float) -> Finding:
     )
     if top is None or np.isnan(low):
         return Finding(key, value, "per customer", sentence, label=label)
-    return _finding(key, value, "per customer", sentence, low, top, level, label)
+    return ranged(key, value, "per customer", sentence, low, top, level, label)
 
 
 def youth(reproduction: pd.Series, *, days: int) -> Finding:
@@ -108,7 +108,7 @@ def cycle(table: pd.DataFrame, *, level: float) -> Finding:
         f"of them at most {median['days']:.0f}; of the cycles seen so far the mean is {mean['seen']:.1f}{late}."
     )
     label = "Mean time from winning a customer to winning theirs"
-    return _finding("mean_cycle_days", mean["days"], "days", sentence, mean["low"], mean["high"], level, label)
+    return ranged("mean_cycle_days", mean["days"], "days", sentence, mean["low"], mean["high"], level, label)
 
 
 def few(table: pd.DataFrame, *, level: float) -> Finding:
@@ -129,7 +129,7 @@ def few(table: pd.DataFrame, *, level: float) -> Finding:
         f"most brought {percent(row['value'])} of all{ends}, {side} ({percent(row['chance'])})."
     )
     label = f"Of all brought, by the most active {percent(row['part'], 0)}"
-    return _finding("top_referrers_share", row["value"], "share", sentence, row["low"], row["high"], level, label)
+    return ranged("top_referrers_share", row["value"], "share", sentence, row["low"], row["high"], level, label)
 
 
 def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
@@ -147,7 +147,7 @@ def attributes(worth: pd.DataFrame, *, currency: str, level: float) -> Finding:
         f"as they are: {'too few for an interval' if np.isnan(row['low']) else _recorded(row, naive)}."
     )
     label = "Difference in margin, referred against others alike"
-    return _finding(key, row["difference"], currency, sentence, row["low"], row["high"], level, label)
+    return ranged(key, row["difference"], currency, sentence, row["low"], row["high"], level, label)
 
 
 def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) -> Finding:
@@ -168,7 +168,7 @@ def staying(worth: pd.DataFrame, *, days: int, quiet_days: int, level: float) ->
         f"{100 * row['difference']:+.1f} points against {alike}{ends}: {side}."
     )
     label = "Difference in share still active, referred against others"
-    return _finding(key, row["difference"], "share", sentence, row["low"], row["high"], level, label)
+    return ranged(key, row["difference"], "share", sentence, row["low"], row["high"], level, label)
 
 
 def worth(
@@ -218,7 +218,7 @@ def reward(returns: pd.DataFrame, *, paid: float, currency: str, assumed: float 
     ends = between(most["low"], most["high"], lambda x: money(x, currency), level)
     sentence = f"{source} pays up to {money(most['value'], currency)} for each{ends}: {pays}."
     label = "Reward per customer brought that just pays"
-    return _finding("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level, label)
+    return ranged("break_even_reward", most["value"], currency, sentence, most["low"], most["high"], level, label)
 
 
 def truth(held: pd.DataFrame, known: pd.Series, *, currency: str) -> Finding:
@@ -261,15 +261,6 @@ def margin_title(worth: pd.DataFrame) -> str:
     )
     same = "The margin of referred customers cannot be told from others', as they are"
     return verdict(row["low"], row["high"], above=told, below=told, same=same)
-
-
-def _finding(
-    key: str, value: float, unit: str, sentence: str, low: float, high: float, level: float, label: str = ""
-) -> Finding:
-    """Finding without an interval where there is none."""
-    if np.isfinite(value) and np.isfinite(low) and np.isfinite(high):
-        return Finding(key, value, unit, sentence, low, high, level, label)
-    return Finding(key, value if np.isfinite(value) else None, unit, sentence, label=label)
 
 
 def _ends(row: pd.Series, currency: str, level: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, money, percent, verdict
+from crmlib.findings import Finding, between, count, money, percent, ranged, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,9 +114,8 @@ def pull(table: pd.DataFrame, *, category: str, source: str, level: float) -> Fi
         f"for each customer's own habits, {100 * row['pull']:+.1f} points{points} for the last purchase: {locked}, and "
         f"{percent(row['switched'])} switch."
     )
-    interval = {} if np.isnan(row["low"]) else {"low": row["low"], "high": row["high"], "level": level}
     label = "Repeats of a brand owed to the last purchase"
-    return Finding("pull_of_last_purchase", row["pull"], "share", sentence, label=label, **interval)
+    return ranged("pull_of_last_purchase", row["pull"], "share", sentence, row["low"], row["high"], level, label)
 
 
 def lapses(left: Defection, naive: pd.DataFrame, *, programme: str) -> Finding:
@@ -132,9 +131,9 @@ def lapses(left: Defection, naive: pd.DataFrame, *, programme: str) -> Finding:
         f"{percent(row['members'])} lapse, of others made alike (worth {count(left.controls)}) "
         f"{percent(row['alike'])}, {value}{ends}: {kept}."
     )
-    interval = {} if np.isnan(row["low"]) else {"low": row["low"], "high": row["high"], "level": left.level}
     label = f"Lapsed within {_months(row['months'])}: members less others alike"
-    return Finding("lapsed_members_minus_alike", row["difference"], "share", sentence, label=label, **interval)
+    key = "lapsed_members_minus_alike"
+    return ranged(key, row["difference"], "share", sentence, row["low"], row["high"], left.level, label)
 
 
 def alarms(table: pd.DataFrame, *, level: float) -> Finding:

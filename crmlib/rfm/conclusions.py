@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from crmlib.findings import Finding, between, count, money, percent
+from crmlib.findings import Finding, between, count, money, percent, ranged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,8 +114,7 @@ def segment_worth(values: pd.DataFrame, *, years: float, currency: str, level: f
     sentence = f"{span} “{most['segment']}” brings in {amounts[0]}"
     sentence += f", one in “{least['segment']}” {amounts[1]}." if len(values) > 1 else "."
     label = f"Worth of a customer of the best segment, {years:g} year{'s' * (years != 1)}"
-    interval = {} if np.isnan(most["low"]) else {"low": most["low"], "high": most["high"], "level": level}
-    return Finding("best_segment_value", most["value"], currency, sentence, label=label, **interval)
+    return ranged("best_segment_value", most["value"], currency, sentence, most["low"], most["high"], level, label)
 
 
 def more_means_less(grid: pd.DataFrame, *, recency: float, unit: str, currency: str) -> Finding:

@@ -8,7 +8,7 @@ import numpy as np
 
 from crmlib.cohorts.contract_conclusions.wording import SEEN, is_or_are, points_of
 from crmlib.cohorts.survival import groups_at
-from crmlib.findings import Finding, between, money, percent, verdict
+from crmlib.findings import Finding, between, money, percent, ranged, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,9 +86,8 @@ def revenue_kept(retention: pd.DataFrame, *, lag: int, period: str, level: float
         f"of what they brought then; without what some added, {percent(gross['value'])}"
         f"{between(gross['low'], gross['high'], percent, level)}."
     )
-    interval = {} if np.isnan(net["low"]) else {"low": net["low"], "high": net["high"], "level": level}
     label = f"Net revenue retention over {times}"
-    return Finding("net_revenue_retention", net["value"], "share", sentence, label=label, **interval)
+    return ranged("net_revenue_retention", net["value"], "share", sentence, net["low"], net["high"], level, label)
 
 
 def truth_found(retention: pd.DataFrame, expected: tuple[float, float], *, level: float = 0.95) -> Finding:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, percent, verdict
+from crmlib.findings import Finding, between, count, percent, ranged, verdict
 from crmlib.loyalty.conclusions.joining import cause
-from crmlib.loyalty.conclusions.wording import WHAT, named, ranged, wording_of
+from crmlib.loyalty.conclusions.wording import WHAT, named, wording_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ def answer(
     first = f"At {source} the top {percent(part, 0)} of customers hold {held} of {WHAT[measure]} in {count(days)} days"
     second = cause(found, comparisons, wording_of(outcome, currency), firm)
     key, label = f"top_{100 * part:.0f}_percent_share", f"Share of {WHAT[measure]} held by the top {percent(part, 0)}"
-    return ranged(key, "share", f"{first}, {wording}; {second}", row, level, label=label)
+    return ranged(key, row["value"], "share", f"{first}, {wording}; {second}", row["low"], row["high"], level, label)
 
 
 def by_window(shares: pd.DataFrame, *, part: float, measure: str) -> Finding:
@@ -128,4 +128,6 @@ def moderation(stability: pd.DataFrame, *, days: int, part: float, source: str, 
         "against that, not against their past."
     )
     label = f"Heavy buyers who stay heavy in the next {count(days)} days"
-    return ranged("heavy_buyers_who_stay_heavy", "share", sentence, stay, level, label=label)
+    return ranged(
+        "heavy_buyers_who_stay_heavy", stay["value"], "share", sentence, stay["low"], stay["high"], level, label
+    )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, money, percent, verdict
-from crmlib.loyalty.conclusions.wording import named, ranged, unit_of, wording_of
+from crmlib.findings import Finding, between, money, percent, ranged, verdict
+from crmlib.loyalty.conclusions.wording import named, unit_of, wording_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def effect(found: ProgrammeEffect, comparisons: pd.DataFrame, *, outcome: str, c
         f"{told(naive, True)}."
     )
     key, label = "programme_effect_per_30_days", "Effect of joining, per member and 30 days"
-    return ranged(key, unit_of(outcome, currency), sentence, row, found.level, "effect", label)
+    return ranged(key, row["effect"], unit_of(outcome, currency), sentence, row["low"], row["high"], found.level, label)
 
 
 def selection(comparisons: pd.DataFrame, *, outcome: str, currency: str, firm: str, level: float = 0.95) -> Finding:
@@ -69,7 +69,16 @@ def selection(comparisons: pd.DataFrame, *, outcome: str, currency: str, firm: s
         f"{between(row['low'], row['high'], lambda x: told(x, True), level)}."
     )
     label = "Later members less others before joining, per 30 days"
-    return ranged("selection_per_30_days", unit_of(outcome, currency), sentence, row, level, "effect", label)
+    return ranged(
+        "selection_per_30_days",
+        row["effect"],
+        unit_of(outcome, currency),
+        sentence,
+        row["low"],
+        row["high"],
+        level,
+        label,
+    )
 
 
 def pretrend(found: ProgrammeEffect, *, firm: str) -> Finding:
@@ -102,7 +111,7 @@ def break_even(found: ProgrammeEffect, *, currency: str, margin_rate: float, fir
             f"cost less than {money(row['effect'], currency)}{interval} per member and 30 days."
         )
     label = "Margin that a membership adds, per 30 days"
-    return ranged(key, currency, sentence, row, found.level, "effect", label)
+    return ranged(key, row["effect"], currency, sentence, row["low"], row["high"], found.level, label)
 
 
 def returns(paid: pd.DataFrame | None, *, currency: str, margin_rate: float, firm: str, level: float = 0.95) -> Finding:
@@ -132,7 +141,7 @@ def returns(paid: pd.DataFrame | None, *, currency: str, margin_rate: float, fir
         f"{money(margin['value'], currency)}, a return of {row['value']:+.2f} on each unit spent"
         f"{between(row['low'], row['high'], lambda x: f'{x:+.2f}', level)}, running costs not counted."
     )
-    return ranged(key, "", sentence, row, level)
+    return ranged(key, row["value"], "", sentence, row["low"], row["high"], level)
 
 
 def truth(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from crmlib.findings import Finding, money
+from crmlib.findings import money
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +32,3 @@ def wording_of(outcome: str, currency: str) -> Callable[..., str]:
 def unit_of(outcome: str, currency: str) -> str:
     """Unit of an outcome."""
     return currency if outcome == "amount" else "orders"
-
-
-def ranged(
-    key: str, unit: str, sentence: str, row: pd.Series, level: float, value: str = "value", label: str = ""
-) -> Finding:
-    """Finding with the interval of `row` where it has one."""
-    if np.isnan(row["low"]) or np.isnan(row["high"]):
-        return Finding(key, row[value], unit, sentence, label=label)
-    return Finding(key, row[value], unit, sentence, row["low"], row["high"], level, label)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, percent, verdict
-from crmlib.profitability.conclusions.wording import amount_of, customers_of, ends_of, ranged, signed
+from crmlib.findings import Finding, between, count, percent, ranged, verdict
+from crmlib.profitability.conclusions.wording import amount_of, customers_of, ends_of, signed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, percent
-from crmlib.profitability.conclusions.wording import amount_of, ends_of, ranged
+from crmlib.findings import Finding, between, count, percent, ranged
+from crmlib.profitability.conclusions.wording import amount_of, ends_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from crmlib.findings import Finding, between, count, money
-
-
-def ranged(
-    key: str, value: float, unit: str, sentence: str, low: float, high: float, level: float, label: str = ""
-) -> Finding:
-    """Finding with its interval where it has one."""
-    value_: Any = None if np.isnan(value) else value
-    if np.isnan(low) or np.isnan(high) or value_ is None:
-        return Finding(key, value_, unit, sentence, label=label)
-    return Finding(key, value_, unit, sentence, low, high, level, label)
+from crmlib.findings import between, count, money
 
 
 def customers_of(number: float) -> str:
