@@ -6,6 +6,8 @@ handles it; the README lists them all.
 
 from __future__ import annotations
 
+from crmlib.redaction import redacted
+
 
 class CrmError(Exception):
     """Base of all errors raised on purpose. The message names the value and the remedy."""
@@ -13,7 +15,7 @@ class CrmError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:  # KeyError would show the message in quotes
-        return str(self.args[0]) if self.args else self.__class__.__name__
+        return str(redacted(str(self.args[0]))) if self.args else self.__class__.__name__
 
 
 class ParameterError(CrmError, ValueError):

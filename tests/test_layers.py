@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "crmlib"
 LAYERS = (
-    {"errors", "project", "frames", "columns", "options", "intervals", "likelihood", "findings"},
+    {"errors", "redaction", "project", "frames", "columns", "options", "intervals", "likelihood", "findings"},
     {"data"},
     {"models"},
     {"attribution", "cohorts", "loyalty", "profitability", "rfm", "clv", "wallet", "basket", "campaigns", "winback"}

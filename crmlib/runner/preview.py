@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.errors import DataError, SourceError, StaleDataError
+from crmlib.redaction import redacted
 from crmlib.runner import records
 from crmlib.runner.due import last_good
 from crmlib.runner.freshness import resolved
@@ -72,7 +73,7 @@ def _reason(request: Request, history: Sequence[Record], now: Mapping[str, Any])
     if not good:
         return "no good run yet"
     words = {"notebook_hash": "notebook", "library": "library", "lock": "lock", "data": "data"}
-    changed = [words.get(key, key) for key, value in now.items() if good[-1].get(key) != value]
+    changed = [words.get(key, key) for key, value in redacted(now).items() if good[-1].get(key) != value]
     if changed:
         return f"changed since the last good run: {', '.join(changed)}"
     if own[-1]["exit_code"]:

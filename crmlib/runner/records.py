@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from crmlib.errors import BusyError
+from crmlib.redaction import redacted
 from crmlib.runner import journal
 from crmlib.runner.journal import Record as Record
 
@@ -65,13 +66,13 @@ def _beside(path: Path) -> Path:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write `run.json` of a run's folder."""
-    write_atomic(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    """Write `run.json` of a run's folder, secrets struck out."""
+    write_atomic(folder / "run.json", json.dumps(redacted(record), indent=1, ensure_ascii=False) + "\n")
 
 
 def append(root: Path, record: Record) -> None:
-    """Add the run's line to `runs.jsonl`, flushed to the disk."""
-    journal.append(root / FOLDER, record)
+    """Add the run's line to `runs.jsonl`, secrets struck out, flushed to the disk."""
+    journal.append(root / FOLDER, redacted(record))
 
 
 def records(root: Path) -> list[Record]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from crmlib.findings import Findings
+from crmlib.redaction import redacted
 from crmlib.runner.keyfigures import key_figures
 from crmlib.runner.outputs import shown
 from crmlib.runner.plan import Report
@@ -76,6 +77,7 @@ def page(
 
     writer = Writer()
     tables = tables or PublishedTables()
+    report = replace(report, parameters=redacted(report.parameters))
     outputs = [item for cell in notebook.cells if cell.cell_type == "code" for item in cell.outputs]
     tables.survey(item["data"]["text/html"] for item in outputs if "text/html" in item.get("data", {}))
     title, blocks = _body(notebook, writer, tables)

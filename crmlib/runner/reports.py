@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from crmlib.errors import BusyError, ParameterError
+from crmlib.redaction import redacted
 from crmlib.runner import records
 from crmlib.runner.attempts import attempt
 from crmlib.runner.history import pruned
@@ -91,7 +92,7 @@ def _shown_attempt(
     from crmlib.runner.shelf import write_shelf
 
     progress = display.begin(request.publication or request.report.name, *place)
-    record = attempt(root, request, progress.cell, interruption, force=force)
+    record = redacted(attempt(root, request, progress.cell, interruption, force=force))
     untold = ""
     try:
         with records.locked(root, "shelf", wait=60):
