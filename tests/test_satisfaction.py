@@ -50,8 +50,17 @@ def test_answers_by_hand_on_every_engine(frame):
     assert found["grade"].tolist() == [4, 2]
     assert found["returned"].tolist() == [True, False]
     assert found["hours"].iloc[0] == 24
+    assert found["hours"].isna().tolist() == [False, True]
     with pytest.raises(DataError, match="followed for 40 days"):
         satisfaction.answered_cases(cases, orders, days=40, as_of="2026-01-31")
+
+
+def test_a_case_without_channel_stays_under_a_name_of_its_own():
+    day = pd.to_datetime(["2026-01-01", "2026-01-02"])
+    cases = pd.DataFrame({"case_id": [1, 2], "customer_id": [1, 2], "opened_at": day, "satisfaction": [4, 5]})
+    found = satisfaction.answered_cases(cases.assign(channel=[None, "mail"]), cases.assign(ordered_at=day),
+                                        days=10, as_of="2026-02-01")  # fmt: skip
+    assert found["channel"].tolist() == ["not known", "mail"]
 
 
 def test_cases_that_cannot_be_used_are_refused(survey):
@@ -133,6 +142,7 @@ def test_equal_steps_fit_where_they_are_equal_and_not_where_they_are_not(survey)
     line = sm.Logit(y, sm.add_constant(bent["grade"].to_numpy(dtype=float))).fit(disp=0)
     free = sm.Logit(y, pd.get_dummies(bent["grade"]).to_numpy(dtype=float)).fit(disp=0)
     assert found["p_value"].iloc[0] == pytest.approx(chi2.sf(2 * (free.llf - line.llf), 3), rel=1e-4)
+    assert "does not fit who returns (p < 0.001)" in satisfaction.conclusions.equal_steps(found).sentence
     assert found["p_value"].iloc[0] < 0.001
     assert found["line"].to_numpy() == pytest.approx(
         [line.predict([[1.0, each]])[0] for each in range(1, 6)], rel=1e-5
@@ -292,6 +302,19 @@ def test_a_cut_that_a_category_never_crosses_has_no_ratio():
         satisfaction.ordered_fit(table.head(40), ["channel"])
 
 
+def test_the_cuts_of_the_largest_channel_with_a_ratio():
+    table = two_channels_and_a_few_faxes(4)
+    cuts = satisfaction.odds_by_cut(table, ["hours", "channel"])
+    shown = satisfaction.cuts_of_largest(cuts, table, "channel", otherwise="hours")
+    assert set(shown["driver"]) == {"channel: phone"}
+    note = satisfaction.conclusions.without_ratio(cuts)
+    assert note == " No finite ratio: channel: fax (fewer than 30 answers)."
+    one = table[table["channel"] == "phone"]
+    cuts = satisfaction.odds_by_cut(one, ["hours", "channel"])
+    assert set(satisfaction.cuts_of_largest(cuts, one, "channel", otherwise="hours")["driver"]) == {"hours"}
+    assert satisfaction.conclusions.without_ratio(cuts) == ""
+
+
 # -- truth and conclusions ---------------------------------------------------------------------
 
 
@@ -301,6 +324,14 @@ def test_loud_extremes_bend_the_shares_and_not_the_return():
     assert quiet["low"] <= quiet["true_share"] <= quiet["high"]
     assert loud["low"] > loud["true_share"]
     assert abs(loud["top_return"] - loud["true_return"]) < 0.03
+
+
+def test_groups_of_a_handful_are_not_the_farthest_apart():
+    table = two_channels_and_a_few_faxes(4).assign(returned=True)
+    finding = satisfaction.conclusions.groups(satisfaction.group_table(table, "channel"))
+    assert "fax" not in finding.sentence
+    alone = satisfaction.group_table(table[table["channel"] != "phone"], "channel")
+    assert satisfaction.conclusions.groups(alone).value is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ Mittal, V., & Kamakura, W. A. (2001), Satisfaction, repurchase intent, and repur
 """
 
 from crmlib.satisfaction import conclusions
-from crmlib.satisfaction.grades import GRADES, grade_table, group_table, score_line
+from crmlib.satisfaction.grades import GRADES, cuts_of_largest, grade_table, group_table, score_line
 from crmlib.satisfaction.ordered import OrderedFit, odds_by_cut, ordered_fit
 from crmlib.satisfaction.survey import RETURN_RATES, SimulatedSurvey, answered_cases, response_sweep, simulated_survey
 
@@ -23,6 +23,7 @@ __all__ = [
     "SimulatedSurvey",
     "answered_cases",
     "conclusions",
+    "cuts_of_largest",
     "grade_table",
     "group_table",
     "odds_by_cut",

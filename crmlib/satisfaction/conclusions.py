@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, percent, verdict
+from crmlib.findings import Finding, between, p_of, percent, verdict
+from crmlib.intervals import FEWEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,9 +63,9 @@ def equal_steps(line: pd.DataFrame, *, level: float = 0.95) -> Finding:
     if np.isnan(p_value):
         return Finding(key, None, "", "Fewer than three grades were given, so equal steps cannot be tested.")
     worst = line.iloc[int((line["observed"] - line["line"]).abs().argmax())]
-    wording = f"A score with equal steps does not fit who returns (p = {p_value:.2g})"
+    wording = f"A score with equal steps does not fit who returns ({p_of(p_value)})"
     if p_value >= 1 - level:
-        wording = f"A score with equal steps cannot be told apart from who returns (p = {p_value:.2g})"
+        wording = f"A score with equal steps cannot be told apart from who returns ({p_of(p_value)})"
     sentence = (
         f"{wording}: at grade {worst['grade']:.0f} it expects {percent(worst['line'])}, and "
         f"{percent(worst['observed'])} come back."
@@ -73,9 +74,11 @@ def equal_steps(line: pd.DataFrame, *, level: float = 0.95) -> Finding:
 
 
 def groups(table: pd.DataFrame) -> Finding:
-    """The groups that lie farthest apart in the share of the very satisfied, with their means."""
+    """The groups of 30 or more that lie farthest apart in the share of the very satisfied, with their means."""
+    table = table[table["customers"] >= FEWEST]
     if len(table) < 2:
-        return Finding("largest_gap_very_satisfied", None, "share", "There is one group only, so none compare.")
+        several = f"Fewer than two groups have {FEWEST} customers, so none compare."
+        return Finding("largest_gap_very_satisfied", None, "share", several)
     ranked = table.sort_values("very_satisfied", ascending=False, kind="stable")
     first, last = ranked.iloc[0], ranked.iloc[-1]
     gap = first["very_satisfied"] - last["very_satisfied"]
@@ -102,6 +105,13 @@ def driver(found: OrderedFit, name: str, *, unit: str, times: float = 1.0, level
         f"{value:.2f}{between(low, high, lambda x: f'{x:.2f}', level)}."
     )
     return Finding(f"odds_ratio_{name}", value, "", sentence, low, high, level)
+
+
+def without_ratio(odds: pd.DataFrame) -> str:
+    """Which terms of `ordered_fit` or `odds_by_cut` have no ratio and why, for a line below a table, or ""."""
+    missing = odds.loc[odds["reason"] != "", ["driver", "reason"]].drop_duplicates()
+    named = [f"{', '.join(group['driver'])} ({reason})" for reason, group in missing.groupby("reason", sort=False)]
+    return f" No finite ratio: {'; '.join(named)}." if named else ""
 
 
 def truth(table: pd.DataFrame, rates: tuple[float, ...]) -> Finding:

@@ -170,6 +170,23 @@ def score_line(answers: Any) -> pd.DataFrame:
     return made.assign(p_value=p_value)
 
 
+def cuts_of_largest(cuts: pd.DataFrame, answers: Any, by: str, *, otherwise: str) -> pd.DataFrame:
+    """Array: rows of `odds_by_cut` of the category with most answers that has a ratio, or else of another driver.
+
+    Parameters
+    ----------
+    cuts : pandas.DataFrame
+    answers : any frame
+        grade and the column `by`.
+    by, otherwise : str
+        Driver with categories, and the one that is taken where none of them has a ratio.
+    """
+    found = cuts.dropna(subset="odds_ratio")
+    named = [f"{by}: {name}" for name in checked(answers, by)[by].value_counts().index]
+    term = next((name for name in named if name in set(found["driver"])), otherwise)
+    return found[found["driver"] == term]
+
+
 def checked(answers: Any, *columns: str) -> pd.DataFrame:
     """Answers as a pandas frame, refused where they cannot be graded.
 

@@ -41,8 +41,8 @@ def answered_cases(
     Returns
     -------
     pandas.DataFrame, one row a customer, by case_id
-        case_id, customer_id, grade (1-5), returned (bool), and where known hours (from opening to resolving) and
-        channel.
+        case_id, customer_id, grade (1-5), returned (bool), and where there is such a column hours (from opening to
+        resolving; missing while open) and channel ("not known" where it is missing).
 
     Raises
     ------
@@ -68,6 +68,8 @@ def answered_cases(
     if "resolved_at" in table:
         table["asked_at"] = table["resolved_at"].fillna(table["opened_at"])
         table["hours"] = (table["resolved_at"] - table["opened_at"]).dt.total_seconds() / 3_600
+    if "channel" in table:
+        table["channel"] = table["channel"].fillna("not known")
     reach = pd.Timedelta(days=days)
     table = table[table["asked_at"] + reach <= end].sort_values(["asked_at", "case_id"], kind="stable")
     table = table.drop_duplicates("customer_id")
