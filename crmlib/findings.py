@@ -193,6 +193,11 @@ def money(value: float, currency: str, digits: int = 2) -> str:
     return f"{currency} {amount}" if re.fullmatch("[A-Z]{3}", currency) else f"{amount} {currency}"
 
 
+def p_of(value: float) -> str:
+    """A p-value as it is written: 3e-22 becomes "p < 0.001"."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def between(low: float | None, high: float | None, wording: Callable[[float], str], level: float) -> str:
     """Interval in brackets with a space before it, " (95 % interval 7.7 % to 8.4 %)"; empty when there is none."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
@@ -203,6 +208,11 @@ def between(low: float | None, high: float | None, wording: Callable[[float], st
 def fitting(*labels: str) -> str:
     """The first label short enough for a key figure, where names from the data may make one too long; else none."""
     return next((label for label in labels if len(label) <= _LABEL), "")
+
+
+def placed(label: str, where: str) -> str:
+    """The label, which ends in "simulated" where its number comes from a firm that the words call simulated."""
+    return fitting(f"{label}, simulated", label) if "simulated" in where else label
 
 
 def verdict(low: float, high: float, *, above: str, below: str, same: str = "cannot be told apart") -> str:

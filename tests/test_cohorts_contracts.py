@@ -274,6 +274,8 @@ def test_nothing_to_compare_is_said():
     assert say.strongest_ratio(beside).sentence.endswith(
         "; plan and charge cannot be asked about, having one value only."
     )
+    words = cohorts.cox_regression(time, left, pd.DataFrame({"monthly_charge": np.arange(40.0)}))
+    assert "one more of monthly charge" in say.strongest_ratio(words).sentence
     nothing = cohorts.cox_regression(time, left, pd.DataFrame(same))
     assert nothing.ratios.empty
     assert (nothing.customers, nothing.events) == (40, 40)

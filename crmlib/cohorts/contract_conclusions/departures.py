@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.cohorts.contract_conclusions.wording import FEW, SEEN, p_of
+from crmlib.cohorts.contract_conclusions.wording import FEW, SEEN
 from crmlib.errors import DataError
-from crmlib.findings import Finding, between, count
+from crmlib.findings import Finding, between, count, p_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,8 @@ def strongest_ratio(cox: CoxRegression) -> Finding:
     row = table.iloc[int(table["coefficient"].abs().argmax())]
     place = list(cox.ratios["term"]).index(row["term"])
     flag = bool(np.isin(cox.spells[-1][:, place], (0, 1)).all())
-    term, shown = (row["term"], "{:.3g}".format) if flag else (f"one more of {row['term']}", "{:.5g}".format)
+    name = row["term"].replace("_", " ")
+    term, shown = (name, "{:.3g}".format) if flag else (f"one more of {name}", "{:.5g}".format)
     ends = between(row["low"], row["high"], shown, cox.level)
     sentence = (
         f"All else equal, {term} goes with {shown(row['hazard_ratio'])} times the rate of leaving{ends}: "
@@ -80,7 +81,7 @@ def ratios_constant(check: pd.DataFrame) -> Finding:
         side = "grows" if drift["correlation"] > 0 else "falls"
         sentence = (
             f"The hazard ratios are not constant with tenure ({p_of(total['p_value'])}), so each is an average over "
-            f"tenures; the drift is clearest in that of {drift['term']}, which {side}."
+            f"tenures; the drift is clearest in that of {drift['term'].replace('_', ' ')}, which {side}."
         )
     return Finding("hazards_proportional", bool(total["p_value"] >= SEEN), "", sentence)
 

@@ -1,4 +1,4 @@
-"""How points and p-values are worded."""
+"""How points are worded."""
 
 from __future__ import annotations
 
@@ -18,8 +18,3 @@ def points_of(points: float) -> str:
 def is_or_are(points: float) -> str:
     """Verb that goes with `points_of`."""
     return "is" if np.isclose(points, 0.01) else "are"
-
-
-def p_of(value: float) -> str:
-    """A p-value as it is written."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
