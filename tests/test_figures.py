@@ -174,6 +174,12 @@ def test_half_a_band_is_refused(ends):
         figures.curve(figures.canvas()[1], [0, 1], [0, 1], name="a", **ends)
 
 
+def test_intervals_of_nothing_warn_of_no_limits():
+    """As where no later cohort is old enough to compare: the reference alone is drawn."""
+    figure, axes = figures.canvas()
+    assert len(figures.intervals(axes, [], [], [], [], reference=0).get_yticks()) == 0
+
+
 def test_intervals_read_from_top_to_bottom():
     axes = figures.canvas()[1]
     figures.intervals(axes, ["first", "second"], [0.2, 0.4], [0.1, 0.3], [0.3, 0.5], reference=0, truth=[0.25, 0.35])

@@ -129,7 +129,8 @@ def intervals(
     if truth is not None:
         axes.plot(truth, rows, "D", markerfacecolor="none", color=COLOURS[1], markersize=7, label="truth")
     axes.set_yticks(rows, list(labels))
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    if len(rows):  # without any, the limits would be equal, which Matplotlib warns of
+        axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     return axes
 
