@@ -18,8 +18,9 @@ from crmlib.findings import Finding, Findings
 from crmlib.runner.grids import grid
 from crmlib.runner.plan import Report
 from crmlib.runner.run import fewest_customers
-from crmlib.runner.suppression import Withheld, told
+from crmlib.runner.suppression import Withheld
 from crmlib.runner.tables import Published, PublishedTables, csv_text, neutral, workbook
+from crmlib.runner.telling import told
 
 FIXTURES = Path(__file__).parent / "notebooks"
 
@@ -181,6 +182,81 @@ def test_findings_on_few_customers_lose_their_number():
     )
     assert [item.value for item in found] == [None, 30, 3.5]
     assert found[0].sentence == "A finding on fewer than 10 customers is withheld."
+
+
+def test_a_finding_that_names_a_withheld_group_loses_its_number():
+    found = told(
+        Findings(
+            [
+                Finding("a", 120.0, "EUR", "Radio brings EUR 120.00 a customer."),
+                Finding("b", 0.5, "share", "Radiology buys half.", label="Share"),
+                Finding("c", 3.0, "EUR", "Of 500, 4 of 60 new customers left, which cost EUR 3.00."),
+                Finding("d", 0.2, "share", "1 in 5 customers left, fewer than 6 customers in 30."),
+            ]
+        ),
+        10,
+        {("channel", "Radio")},
+    )
+    assert [item.value for item in found] == [None, 0.5, None, 0.2]
+    assert "Radio" not in found[0].sentence
+
+
+def test_groups_that_stand_as_columns_are_withheld_as_columns():
+    counted = pd.DataFrame({"channel": ["tv", "web", "shop"], "customers": [4, 500, 20], "margin": [7, 8, 9]})
+    turned = counted.set_index("channel").T.to_html()
+    (first, second), withheld = page_of(counted[["channel", "margin"]], turned)
+    assert second == [["customers", "withheld", "500", "withheld"], ["margin", "withheld", "8", "withheld"]]
+    assert [row[1] for row in first] == ["withheld", "8", "withheld"]
+    assert (withheld.cells, withheld.elsewhere) == (4, 2)
+
+
+def test_a_list_of_counts_loses_the_small_one_alone():
+    rows, _ = published(pd.DataFrame({"": ["customers", "customers who left", "orders"], "value": [50, 4, 7]}))
+    assert [row[1] for row in rows[1:]] == ["50", "withheld", "7"]
+
+
+def test_a_group_is_not_had_from_a_subtotal():
+    # 54 - 50 and 78 - 70 would tell 4 and 8, from another table or from the rows of totals.
+    by_store = pd.DataFrame({"region": list("nnss"), "store": list("abcd"), "customers": [4, 50, 8, 70]})
+    assert [row[2] for row in published(by_store)[0][1:]] == ["withheld"] * 4
+    rows = [["a", 4], ["b", 50], ["total n", 54], ["c", 8], ["d", 70], ["s total", 78], ["Together", 132]]
+    shown = published(pd.DataFrame(rows, columns=["store", "customers"]))[0][1:]
+    assert [row[1] for row in shown] == ["withheld", "withheld", "54", "withheld", "withheld", "78", "132"]
+
+
+@pytest.mark.parametrize("text", ["4 customers", "4 (2–6)", "~4", "<5", "4*", "4.0", "4 (0.8 %)"])
+def test_a_count_with_something_said_of_it_is_a_count(text):
+    rows, _ = published(pd.DataFrame({"g": list("abc"), "customers": [text, "1 500", "60"]}))
+    assert [row[1] for row in rows[1:]] == ["withheld", "1 500", "withheld"]
+
+
+@pytest.mark.parametrize("name", ["n", "count", "customer count", "Group size", "customer_counts"])
+def test_other_names_of_counts(name):
+    rows, _ = published(pd.DataFrame({"g": list("abc"), name: [4, 500, 60]}))
+    assert [row[1] for row in rows[1:]] == ["withheld", "500", "withheld"]
+
+
+def test_a_table_captioned_as_counts_hides_the_shares_of_a_small_group_too():
+    html = pd.DataFrame({"g": list("abc"), "customers": [4, 500, 60], "share": ["0.7 %", "88.7 %", "10.6 %"]}).to_html(
+        index=False
+    )
+    rows, _ = published(html.replace("<thead>", "<caption>Customers by channel</caption><thead>"))
+    assert [row[2] for row in rows[1:]] == ["withheld", "0.887", "withheld"]
+
+
+def test_what_is_said_or_painted_around_a_small_group_goes_too():
+    frame = pd.DataFrame({"ch": ["tv", "web", "shop"], "customers": [4, 500, 60]})
+    painted = frame.style.bar(subset=["customers"], vmin=0, vmax=500).set_caption("tv has 4 customers").to_html()
+    rows = "<tr><th>ch</th><th>customers</th></tr><tr title='4'><td>a</td><td title='4'>4</td></tr>"
+    titled = f"<table title='4'>{rows}</table>"
+    nested = f"<table><tr><td>outer</td><td>{titled}</td></tr></table>"
+    for html in (painted, titled, nested):
+        tables = PublishedTables(10)
+        page = tables.html(html, 1)
+        assert ">4<" not in page
+        assert 'title="4"' not in page
+        assert "4 customers" not in page
+        assert "gradient" not in page
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from crmlib.findings import Findings
+from crmlib.findings import MIME, Findings
 from crmlib.redaction import redacted
 from crmlib.runner.keyfigures import key_figures
 from crmlib.runner.outputs import shown
@@ -66,7 +66,7 @@ def page(
     provenance : mapping
         The run's record; of it `commit`, `lock`, `library`, `library_version`, `data`, `seed` are shown.
     tables : PublishedTables, optional
-        Withholds small groups, and remembers the tables that the page shows.
+        Withholds small groups, those of a survey made before among them, and remembers the tables that the page shows.
 
     Raises
     ------
@@ -78,8 +78,6 @@ def page(
     writer = Writer()
     tables = tables or PublishedTables()
     report = replace(report, parameters=redacted(report.parameters))
-    outputs = [item for cell in notebook.cells if cell.cell_type == "code" for item in cell.outputs]
-    tables.survey(item["data"]["text/html"] for item in outputs if "text/html" in item.get("data", {}))
     title, blocks = _body(notebook, writer, tables)
     safe = [  # sanitised by `Writer`, `shown` or our own markup
         {
@@ -112,6 +110,17 @@ def page(
     }
     html, _ = _exporter().from_notebook_node(notebook, resources={"view": view})
     return html.rstrip() + "\n"
+
+
+def shown_tables(notebook: Any) -> Iterator[str]:
+    """HTML outputs of the notebook's cells, and Markdown ones with a table as HTML."""
+    for cell in notebook.cells:
+        for item in cell.get("outputs", []) if cell.cell_type == "code" else []:
+            data = item.get("data", {})
+            if "text/html" in data:
+                yield data["text/html"]
+            elif "|" in data.get("text/markdown", "") and MIME not in data:
+                yield Writer().html(data["text/markdown"])
 
 
 def _for_people(value: object) -> str:

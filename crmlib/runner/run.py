@@ -14,8 +14,9 @@ from crmlib.runner.parallel import Interruption
 from crmlib.runner.parameters import assignments
 from crmlib.runner.plan import Report
 from crmlib.runner.records import Record
-from crmlib.runner.suppression import NAMED, PUBLISHED, told
+from crmlib.runner.suppression import NAMED, PUBLISHED
 from crmlib.runner.tables import PublishedTables
+from crmlib.runner.telling import told
 
 #: One page at a time: rendering is this process's own work, and its libraries promise nothing about threads.
 _RENDERING = threading.Lock()
@@ -54,7 +55,7 @@ def made(
     from crmlib.runner.execution import execute
     from crmlib.runner.paper import pdf
     from crmlib.runner.preparation import prepared
-    from crmlib.runner.rendering import page, page_title
+    from crmlib.runner.rendering import page, page_title, shown_tables
 
     source = nbformat.read(report.notebook, as_version=4)
     own = {name: value for name, value in report.parameters.items() if value != report.declared[name].default}
@@ -82,9 +83,10 @@ def made(
     if account.outcome != "good":
         return added
     fewest = fewest_customers(report)
-    found = told(stored_findings(notebook), fewest)
-    tables = PublishedTables(fewest)
+    stored, tables = stored_findings(notebook), PublishedTables(fewest)
     with _RENDERING:
+        tables.survey(shown_tables(notebook))
+        found = told(stored, fewest, tables.known)
         html = page(notebook, report=report, findings=found, provenance=record, tables=tables)
         tables.write(folder)
         if report.pdf:

@@ -4,8 +4,9 @@ A group of fewer than k customers is not described: in a table with a column tha
 the numbers of such a row go, in a table captioned as counts of customers such a cell goes. One
 withheld group could be had by subtraction from a total, so the next smallest goes too, until at
 least two are withheld that hold k customers together, and in a table of counts no row and no column
-has one withheld cell alone. A table with a row a customer is withheld whole. A group that one table of a page
-withholds is withheld by the others too, though they do not count it.
+has one withheld cell alone. Subtotals are guarded as totals are: within a group of groups too, two go. Groups may
+stand as columns as well. A table with a row a customer is withheld whole. A group that one table of a page withholds
+is withheld by the others too, though they do not count it, and so is a finding that names it.
 
 Reference: Hundepool, A. et al. (2012), Statistical Disclosure Control, Wiley, ch. 4 (primary and
 secondary cell suppression).
@@ -13,27 +14,38 @@ secondary cell suppression).
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from crmlib.findings import Finding, Findings
+from crmlib.runner.counts import (
+    PEOPLE,
+    Group,
+    body_columns,
+    column_groups,
+    counting_columns,
+    counting_rows,
+    is_known,
+    people_in,
+    plain_names,
+    row_groups,
+    smallest,
+    tells_few,
+)
 from crmlib.runner.grids import Grid, grid, words
 
 #: Fewest customers of a group that is published, and of one shown to a named recipient.
 PUBLISHED, NAMED = 10, 5
 
-_PEOPLE = {"customers", "members", "households", "buyers", "people", "persons", "users", "clients", "subscribers"}
-_PEOPLE |= {"shoppers", "donors", "visitors", "patients", "guests"}
 # "Customers by cohort and month", but not "Customers who lose money", whose rows may have a count each
-_CROSSED = re.compile(rf"((number|count)s? of )?(\w+ )?({'|'.join(sorted(_PEOPLE))})( (by|per|in) |$)")
-_RATIO = re.compile(r"\b(per|share|shares|rate|mean|median|average|percent|ratio|id|ids)\b|[%/]")
+_CROSSED = re.compile(rf"((number|count)s? of )?(\w+ )?({'|'.join(sorted(PEOPLE))})( (by|per|in) |$)")
 _ONE_PERSON = re.compile(r"\b(customer|member|household|person|user|client|subscriber|donor)[ _](id|number|no|key)\b")
-_COUNT = re.compile(r"\d{1,3}(,\d{3})+|\d+(\.0+)?")
-_DECIMALS = re.compile(r"\.\d\d")  # a p-value of 1.000 counts nobody
-_TOTAL = re.compile(r"(grand )?(total|all|sum|overall)\b", re.IGNORECASE)
+_TOTAL = re.compile(r"(grand )?(all|sum|overall|together|everyone)\b|.*\b(sub)?totals?\b", re.IGNORECASE)
 _FIGURE = re.compile(r"\d")
+_DECIMALS = re.compile(r"\.\d\d")  # a p-value of 1.000 counts nobody
 _MARK = "withheld"
 
 
@@ -74,10 +86,6 @@ class Withheld:
         return f"{_number(self.count, kind)} withheld: groups of fewer than {fewest} customers{more}."
 
 
-#: What heads a row: the name of its column, such as "channel", and the word in it.
-Group = tuple[str, str]
-
-
 def withheld_groups(table: Any, fewest: int) -> set[Group]:
     """Groups that the table withholds, where it has one row for each.
 
@@ -91,14 +99,18 @@ def withheld_groups(table: Any, fewest: int) -> set[Group]:
     import copy
 
     tried = copy.copy(table)
-    if not suppressed(tried, fewest).rows:
+    if not suppressed(tried, fewest).count:
         return set()
     before, after = grid(table), grid(tried)
-    groups = _groups(before)
+    turned = not counting_columns(before) and bool(counting_rows(before))
+    groups = column_groups(before) if turned else row_groups(before)
     if len(set(groups)) < len(groups):  # "Jan, month 1" and "Jan, month 2": neither is the group
         return set()
-    lines = zip(groups, before.body, after.body, strict=True)
-    return {group for group, old, new in lines if group and list(map(words, old)) != list(map(words, new))}
+    old, new = (body_columns(cells) if turned else cells.body for cells in (before, after))
+    changed = [any(words(a) != words(b) for a, b in zip(*pair, strict=True)) for pair in zip(old, new, strict=True)]
+    if not turned and not counting_columns(before):  # single cells of a table of counts
+        return set()
+    return {group for group, is_changed in zip(groups, changed, strict=True) if group and is_changed}
 
 
 def suppressed(table: Any, fewest: int, known: Set[Group] = frozenset()) -> Withheld:
@@ -115,64 +127,91 @@ def suppressed(table: Any, fewest: int, known: Set[Group] = frozenset()) -> With
     if fewest <= 1:
         return Withheld()
     cells = grid(table)
-    names = [re.sub("[_\\s]+", " ", name.lower()) for name in cells.names]
-    if any(_ONE_PERSON.search(name) for name in names):
+    if any(_ONE_PERSON.search(name) for name in plain_names(cells)):
         for row in cells.body:
             for cell in row:
                 _withhold(cell)
         return Withheld(persons=len(cells.body))
-    if _CROSSED.match(cells.caption.lower()):
-        return _cells_withheld(cells, fewest)
-    columns = [place for place, name in enumerate(names) if _counts_people(name)]
-    also = {place for place, group in enumerate(_groups(cells)) if group in known}
-    return _rows_withheld(cells, columns, fewest, also)
+    withheld = _groups_withheld(cells, fewest, known)
+    return withheld + _texts_withheld(table, fewest)
 
 
-def told(findings: Findings, fewest: int) -> Findings:
-    """The findings, those that count fewer customers than may be told without their number."""
-    return Findings(_told(item, fewest) for item in findings)
+def _groups_withheld(cells: Grid, fewest: int, known: Set[Group]) -> Withheld:
+    counting, withheld = counting_columns(cells), Withheld()
+    also = {place for place, group in enumerate(row_groups(cells)) if is_known(group, known)}
+    crossed = _CROSSED.match(cells.caption.lower())
+    if counting or also or not crossed:
+        withheld += _rows_withheld(cells, counting, fewest, also)
+    if crossed:
+        return withheld + _cells_withheld(cells, fewest)
+    turned = [] if counting else counting_rows(cells)
+    columns = {place for place, group in enumerate(column_groups(cells)) if is_known(group, known)}
+    return withheld + _columns_withheld(cells, turned, fewest, columns)
 
 
-def _told(item: Finding, fewest: int) -> Finding:
-    counts = isinstance(item.value, (int, float)) and not isinstance(item.value, bool)
-    if item.unit not in _PEOPLE or not counts or not 0 < float(item.value or 0) < fewest:
-        return item
-    return Finding(item.key, None, item.unit, f"A finding on fewer than {fewest} {item.unit} is withheld.")
-
-
-def _groups(cells: Grid) -> list[Group | None]:
-    """What heads each row: the first of its cells that holds words."""
-    places = [place for row in cells.body for place, cell in enumerate(row) if _named(cell)]
-    first = min(places, default=None)
-    if first is None:
-        return [None] * len(cells.body)
-    name = re.sub("[_\\s]+", " ", cells.names[first].lower())
-    heads = [words(row[first]) if first < len(row) else "" for row in cells.body]
-    return [(name, head) if head else None for head in heads]
-
-
-def _named(cell: Any) -> bool:
-    return bool(re.search(r"[^\W\d]", words(cell)))
+def _texts_withheld(table: Any, fewest: int) -> Withheld:
+    """Captions, notes, heads and cells that say of how few they speak."""
+    few = [cell for cell in table.find_all(["caption", "th", "td"]) if tells_few(words(cell), fewest)]
+    few = [cell for cell in few if cell.find("table") is None]
+    for cell in few:
+        _withhold(cell)
+    return Withheld(cells=len(few))
 
 
 def _rows_withheld(cells: Grid, columns: list[int], fewest: int, known: Set[int]) -> Withheld:
-    sizes = [_smallest([_count(row[place]) for place in columns if place < len(row)]) for row in cells.body]
-    small = {place for place, size in enumerate(sizes) if size is not None and 0 < size < fewest}
-    primary = len(small)
-    small |= known
-    others = sorted(
-        (size, place)
-        for place, size in enumerate(sizes)
-        if size and place not in small and not _TOTAL.match(words(next(iter(cells.body[place]), None)))
-    )
-    while primary and others and (len(small) < 2 or sum(sizes[place] or 0 for place in small) < fewest):
-        small.add(others.pop(0)[1])
+    sizes = [smallest([people_in(row[place]) for place in columns if place < len(row)]) for row in cells.body]
+    heads = [group[1] if group else "" for group in row_groups(cells)]
+    small, primary = _small(sizes, heads, fewest, known)
     for place in small:
         for cell in cells.body[place]:
             if cell is not None and cell.name == "td" and _FIGURE.search(words(cell)):
                 _withhold(cell)
     elsewhere = sum(sizes[place] is None for place in small)
     return Withheld(rows=len(small), complementary=len(small) - primary - elsewhere, elsewhere=elsewhere)
+
+
+def _columns_withheld(cells: Grid, lines: list[int], fewest: int, known: Set[int]) -> Withheld:
+    columns, groups = body_columns(cells), column_groups(cells)
+    sizes = [
+        smallest([people_in(column[line]) for line in lines]) if group else None
+        for column, group in zip(columns, groups, strict=True)
+    ]
+    if sum(group is not None for group in groups) < 2:  # "customers, 8" below "orders, 30": each row is its own
+        few = [columns[place][line] for place, group in enumerate(groups) if group for line in lines]
+        few = [cell for cell in few if 0 < (people_in(cell) or 0) < fewest]
+    else:
+        small, _ = _small(sizes, [group[1] if group else "" for group in groups], fewest, known)
+        few = [cell for place in small for cell in columns[place]]
+        few = [cell for cell in few if cell is not None and cell.name == "td" and _FIGURE.search(words(cell))]
+    for cell in few:
+        _withhold(cell)
+    return Withheld(cells=len(few), elsewhere=0 if lines else len(few))
+
+
+def _small(sizes: list[int | None], heads: list[str], fewest: int, known: Set[int]) -> tuple[set[int], int]:
+    """Places of what is withheld, and how many of them for being small themselves."""
+    totals = [bool(_TOTAL.match(head)) for head in heads]
+    small = {place for place, size in enumerate(sizes) if size is not None and 0 < size < fewest}
+    primary = len(small)
+    # A subtotal stands for the rows under one head, or for those since the one before.
+    often = Counter(heads)
+    since = itertools.accumulate(totals)
+    blocks = [
+        (head, 0) if often[head] > 1 else ("", number - total)
+        for head, number, total in zip(heads, since, totals, strict=True)
+    ]
+    own = set(small)
+    small |= known
+    for block in [*dict.fromkeys(blocks[place] for place in sorted(own)), None] if primary else []:
+        inside = [place for place in range(len(sizes)) if block is None or blocks[place] == block]
+        others = sorted(
+            (size, place) for place in inside if (size := sizes[place]) and place not in small and not totals[place]
+        )
+        gone = [place for place in inside if place in small]
+        while others and (len(gone) < 2 or sum(sizes[place] or 0 for place in gone) < fewest):
+            gone.append(others.pop(0)[1])
+        small.update(gone)
+    return small, primary
 
 
 def _cells_withheld(cells: Grid, fewest: int) -> Withheld:
@@ -183,7 +222,7 @@ def _cells_withheld(cells: Grid, fewest: int) -> Withheld:
         if cell is not None
         and cell.name == "td"
         and not _DECIMALS.search(words(cell))
-        and (size := _count(cell)) is not None
+        and (size := people_in(cell)) is not None
     }
     small = {place for place, size in sizes.items() if 0 < size < fewest}
     primary = len(small)
@@ -202,24 +241,13 @@ def _cells_withheld(cells: Grid, fewest: int) -> Withheld:
     return Withheld(cells=len(small), complementary=len(small) - primary)
 
 
-def _counts_people(name: str) -> bool:
-    return bool(_PEOPLE & set(re.findall("[a-z]+", name))) and not _RATIO.search(name)
-
-
-def _count(cell: Any) -> int | None:
-    text = words(cell)
-    return int(float(text.replace(",", ""))) if _COUNT.fullmatch(text) else None
-
-
-def _smallest(counts: list[int | None]) -> int | None:
-    """Smallest number of customers that a row describes; 0 only where every count is."""
-    known = [count for count in counts if count is not None]
-    return min((count for count in known if count), default=0) if known else None
-
-
 def _withhold(cell: Any) -> None:
     if cell is not None:
         cell.string = _MARK
+        for name in ("title", "style", "abbr"):  # a bar's length, a colour's depth tell it too
+            cell.attrs.pop(name, None)
+            if cell.parent is not None:
+                cell.parent.attrs.pop(name, None)
 
 
 def _number(count: int, word: str) -> str:

@@ -17,14 +17,16 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crmlib.runner.counts import Group
 from crmlib.runner.grids import Grid, Number, grid, words
 from crmlib.runner.sanitising import clean_table
-from crmlib.runner.suppression import Group, Withheld, suppressed, withheld_groups
+from crmlib.runner.suppression import Withheld, suppressed, withheld_groups
 
 _FORMULA = tuple("=+-@\t\r\n|%＝＋－＠−")
 _NUMBER = re.compile(r"[-+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][-+]?\d+)?( ?%)?")
 _PLAIN = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][-+]?\d{1,3})?")
 _MISSING = re.compile(r"(<td[^<>]*>)Na[NT](</td>)")  # a dash on the page; the files keep pandas' word
+_PAINTED = re.compile(r"#T_\w*_row\d+_col\d+[^{}]*\{[^{}]*\}")  # as pandas' Styler writes them
 _WIDE, _WIDER = 10, 18  # columns
 _LONG, _LONGER = 115, 155  # letters of a line: what 17.8 cm of paper hold of 8 and of 6 pt, with room between columns
 _WIDEST = 48  # letters of a workbook's column
@@ -69,10 +71,12 @@ class PublishedTables:
         found = _outermost(html)
         if not found:
             return clean_table(html, number)
-        total = Withheld()
-        for table in found:
+        total, tree = Withheld(), found[0].find_parents()[-1]
+        for table in tree.find_all("table")[::-1]:  # what stands inside another first
             total += suppressed(table, self.fewest, self.known)
-        cleaned = clean_table(str(found[0].find_parents()[-1]) if total.count else html, number)
+        if total.count:
+            _unpaint(tree)
+        cleaned = clean_table(str(tree) if total.count else html, number)
         if not cleaned:
             return ""
         self.withheld += total
@@ -96,6 +100,14 @@ class PublishedTables:
         for number, table in enumerate(self.tables, 1):
             (folder / "tables" / f"{number:02}.csv").write_text(csv_text(table.rows), encoding="utf-8", newline="")
         (folder / "tables.xlsx").write_bytes(workbook(self.tables))
+
+
+def _unpaint(tree: Any) -> None:
+    """Drop a style sheet's rules for single cells, and titles: bars and colours tell a number that was withheld."""
+    for sheet in tree.find_all("style"):
+        sheet.string = _PAINTED.sub("", sheet.get_text())
+    for element in tree.find_all(title=True):
+        del element["title"]
 
 
 def _outermost(html: str) -> list[Any]:
