@@ -176,7 +176,7 @@ def test_half_a_band_is_refused(ends):
 
 def test_intervals_of_nothing_warn_of_no_limits():
     """As where no later cohort is old enough to compare: the reference alone is drawn."""
-    figure, axes = figures.canvas()
+    _, axes = figures.canvas()
     assert len(figures.intervals(axes, [], [], [], [], reference=0).get_yticks()) == 0
 
 

@@ -790,4 +790,6 @@ def test_a_single_cycle_has_a_time_and_no_interval():
     table = referral.cycle_time(base, days=90)
     assert table["days"].tolist() == pytest.approx([20, 20])
     assert table[["low", "high"]].isna().all(axis=None)
-    assert conclusions.cycle(table, level=0.95).sentence.endswith("the mean is 20.0.")  # none is late
+    told = conclusions.cycle(table, days=30, level=0.95).sentence
+    assert told.endswith("the mean is 20.0.")  # none is late
+    assert "within 30 days takes 20.0 days on average" in told  # longer cycles are in no window of 30 days

@@ -84,7 +84,7 @@ def youth(reproduction: pd.Series, *, days: int) -> Finding:
     return Finding("crude_reproduction", crude, "per customer", sentence, label="All brought over all customers")
 
 
-def growth(reproduction: pd.Series, cycles: pd.DataFrame, *, level: float) -> list[Finding]:
+def growth(reproduction: pd.Series, cycles: pd.DataFrame, *, days: int, level: float) -> list[Finding]:
     """What one customer becomes over the generations, and how long one takes.
 
     Parameters
@@ -93,19 +93,22 @@ def growth(reproduction: pd.Series, cycles: pd.DataFrame, *, level: float) -> li
         A row of `reproduction_number`.
     cycles : pandas.DataFrame
         `cycle_time`.
+    days : int
+        Window of both: longer cycles are in neither.
     """
-    return [multiplier(reproduction, level=level), cycle(cycles, level=level)]
+    return [multiplier(reproduction, level=level), cycle(cycles, days=days, level=level)]
 
 
-def cycle(table: pd.DataFrame, *, level: float) -> Finding:
+def cycle(table: pd.DataFrame, *, days: int, level: float) -> Finding:
     """How long a cycle takes, and what those seen would say."""
     mean, median = table.iloc[0], table.iloc[1]
     shorter = round(mean["days"] - mean["seen"], 1) > 0
     late = ", as long ones have not all had the time to end" if shorter else ""
     ends = between(mean["low"], mean["high"], lambda x: f"{x:.1f}", level)
     sentence = (
-        f"From winning a customer to winning one whom they bring takes {mean['days']:.1f} days on average{ends}, half "
-        f"of them at most {median['days']:.0f}; of the cycles seen so far the mean is {mean['seen']:.1f}{late}."
+        f"From winning a customer to winning one whom they bring within {days} days takes {mean['days']:.1f} days on "
+        f"average{ends}, half of them at most {median['days']:.0f}; of the cycles seen so far the mean is "
+        f"{mean['seen']:.1f}{late}."
     )
     label = "Mean time from winning a customer to winning theirs"
     return ranged("mean_cycle_days", mean["days"], "days", sentence, mean["low"], mean["high"], level, label)
