@@ -61,6 +61,14 @@ def test_the_same_figure_gives_the_same_bytes():
     assert drawn() == drawn()
 
 
+@pytest.mark.parametrize("name", ["微信 🎉", "L" * 300])
+def test_names_that_the_font_or_the_sheet_cannot_hold_leave_no_warning(name):
+    """pytest makes warnings errors; on a page they would stand as messages."""
+    figure, axes = figures.canvas()
+    figures.intervals(axes, [name, "b"], [1.0, 2.0], [0.5, 1.0], [1.5, 3.0])
+    assert pixels(figures.sheet.png(figure)).shape[1] == 1280  # 8 inches of 160 pixels
+
+
 def test_nothing_global_changes(shown):
     before = dict(mpl.rcParams)
     figure, axes = figures.canvas(2, sharey=True)

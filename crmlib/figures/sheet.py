@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,7 +96,10 @@ def png(figure: Figure) -> bytes:
 
     stream = io.BytesIO()
     dpi, engine = figure.get_dpi(), figure.get_layout_engine()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # names too long, or in letters that the font lacks: tables hold them, and a page has no use for advice
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
         figure.set_dpi(_DPI)
         sheet = FigureCanvasAgg(figure)
         if engine is not None:  # laid out, then drawn: `savefig` draws everything twice, once to lay it out
