@@ -127,6 +127,7 @@ def test_times_that_tell_nothing_are_refused(counts, shares, error, message):
         ({"low": -0.01, "high": 0.01, "distinct": False}, "which cannot be told apart from the 10.0 %"),
         ({"low": 0.01, "high": 0.05, "distinct": False}, "which, with so many compared, cannot be told apart from"),
         ({"low": np.nan, "high": np.nan, "distinct": False}, "which are too few to compare"),
+        ({"others": np.nan, "low": np.nan, "high": np.nan, "distinct": False}, "and there are no others to compare"),
     ],
 )
 def test_a_path_differs_only_where_it_is_told_apart(row, says):

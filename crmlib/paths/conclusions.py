@@ -121,6 +121,8 @@ def collapsed(before: pd.DataFrame, after: pd.DataFrame, *, where: str) -> Findi
 
 def _gap(row: pd.Series, level: float) -> str:
     """A group's rate against that of all other journeys, in half a sentence."""
+    if row.isna()["others"]:
+        return "and there are no others to compare"
     if row.isna()[["low", "high"]].any():
         return f"against {percent(row['others'])} of the others, which are too few to compare"
     sign = 1 if row["distinct"] else 0
