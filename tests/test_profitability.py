@@ -160,7 +160,7 @@ def test_no_orders_no_customers(frame):
     tables["orders"] = nw.from_native(tables["orders"]).filter(nw.col("amount") > 1_000).to_native()
     del tables["contacts"]
     assert margins(tables, COSTS[:3]).empty
-    with pytest.raises(DataError, match="shared out by 'revenue', of which no customer has any; take another driver"):
+    with pytest.raises(DataError, match="'revenue', of which no customer has any in this period; take another driver"):
         margins(tables, COSTS[-1:])
 
 

@@ -197,8 +197,8 @@ def _totals(table: Any, drivers: list[str]) -> dict[str, float]:
     for name, total in found.items():
         if not total > 0:
             raise DataError(
-                f"an amount is to be shared out by {name!r}, of which no customer has any; "
-                "take another driver or leave the activity out"
+                f"an amount is to be shared out by {name!r}, of which no customer has any in this period; "
+                "take another driver or a period with orders, or leave the activity out"
             )
     return found
 
