@@ -397,6 +397,15 @@ def test_rules_are_compared_in_pairs():
     assert not same["distinct"].any()
 
 
+def test_resamples_grow_with_the_level_so_that_rules_can_be_told_apart():
+    """5 comparisons at 0.999: p of 2/(B + 1) times 5 has to reach 0.001, so B = 9,999; with 500 it is 0.02 at least."""
+    rng = np.random.default_rng(2)
+    rate = rng.gamma(0.5, 2, 400)
+    rules = {f"noise {i}": rng.random(400) for i in range(5)} | {"past": rate}
+    table = rfm.rule_comparison(rules, rng.poisson(5 * rate), level=0.999, rng=rng).set_index("rule")
+    assert table["distinct"].tolist() == [False] * 5 + [True]
+
+
 def test_interval_of_a_captured_share_covers():
     """Outcomes independent of a coarse score: what it captures of the population is its depth."""
     rng = np.random.default_rng(4)
@@ -447,7 +456,7 @@ def test_holdout_splits_at_the_day_and_refuses_too_few():
     table = rfm.scored_holdout(orders, as_of="2026-01-31", until="2026-02-28")
     assert len(table) == 40  # customer 99 came later, the order of 1 March is beyond
     assert table["later_amount"].tolist() == [5.0] + [0.0] * 39
-    with pytest.raises(DataError, match="1 customers had ordered by"):
+    with pytest.raises(DataError, match="1 customer had ordered by"):
         rfm.scored_holdout(orders.tail(1), as_of="2026-02-06", until="2026-02-28")
     with pytest.raises(ParameterError, match="the second later"):
         rfm.scored_holdout(orders, as_of="2026-02-28", until="2026-01-31")

@@ -51,7 +51,7 @@ def scored_holdout(
     table = to_pandas(scores, sort_by=["customer_id"])
     if len(table) < FEWEST:
         raise DataError(
-            f"{len(table)} customers had ordered by {first}; scores need at least {FEWEST}: "
+            f"{len(table)} customer{'s' * (len(table) != 1)} had ordered by {first}; scores need at least {FEWEST}: "
             "hold out less time or take more data"
         )
     later = to_pandas(net_amount(rows_until(orders, last), after=day_index(first)).to_native())
