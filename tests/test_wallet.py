@@ -247,7 +247,8 @@ def test_likelihood_is_the_product_of_its_parts():
         ([[1.5, 0], [1, 2]], {}, "whole numbers"),
         ([[1, -1], [1, 2]], {}, "whole numbers"),
         ([[1, 0], [2, 0]], {}, "nobody bought brand 2"),
-        ([[1], [2]], {}, "2\\+ brands"),
+        ([[1], [2]], {}, "one brand only"),
+        ([1, 2], {}, "2\\+ brands"),
         ([[1, 0], [0, 1]], {}, "nobody bought twice"),
         ([[1, 2], [0, 0]], {"buyers_only": True}, "have no purchase"),
     ],
@@ -471,6 +472,10 @@ def test_sentences_take_their_words_from_the_verdicts():
     beside = pd.concat([seen, third], ignore_index=True)
     assert wallet.OTHER not in wallet.conclusions.jeopardy(beside, size, source="x", key="a").sentence
     alike = seen.assign(purchases_per_buyer=2.0)
+    same = seen.assign(purchases_per_buyer=2.0)  # ranks without spread have no correlation
+    assert (
+        f"(all alike over {len(same)} brands)" in wallet.conclusions.jeopardy(same, size, source="x", key="a").sentence
+    )
     assert "no clear order" in wallet.conclusions.jeopardy(alike, size, source="x", key="a").sentence
     assert " 0 of 2 brands" in wallet.conclusions.departures(size, source="x", key="a").sentence
     more = size.assign(verdict=["more than its size", "as its size"])

@@ -58,6 +58,8 @@ class Dirichlet(LikelihoodModel):
 
     def __init__(self, purchases: Any, *, weights: ArrayLike | None = None, buyers_only: bool = False) -> None:
         x = np.asarray(purchases, dtype=float)
+        if x.ndim == 2 and x.shape[1] == 1:
+            raise DataError("there is one brand only, so brands cannot share buyers; take a wider category")
         if x.ndim != 2 or x.shape[1] < 2:
             raise DataError(
                 f"purchases have shape {x.shape}; give a row a household and a column for each of 2+ brands"

@@ -96,11 +96,12 @@ def jeopardy(observed: pd.DataFrame, compared: pd.DataFrame, *, source: str, key
     if abs(rank) >= 0.5:
         side = f"the fewer buyers, the {'fewer' if rank > 0 else 'more'} purchases of each"
     as_size = int((compared["verdict"] == "as its size").sum())
+    measured = f"rank correlation {rank:.2f}" if rank == rank else "all alike"
     told = f"{percent(small['penetration'])} of households, {small['purchases_per_buyer']:.2f} times each"
     more = f"{percent(large['penetration'])}, {large['purchases_per_buyer']:.2f} times"
     sentence = (
         f"At {source} the smallest brand, {small['brand']}, is bought by {told}, the largest, {large['brand']}, by "
-        f"{more}: {side} (rank correlation {rank:.2f} over {len(order)} brands); {as_size} of {len(compared)} are "
+        f"{more}: {side} ({measured} over {len(order)} brands); {as_size} of {len(compared)} are "
         "bought as often as their size implies."
     )
     label = f"Bought as often as their size says, of {len(compared)}"
