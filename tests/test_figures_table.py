@@ -3,6 +3,7 @@
 import datetime as dt
 import html
 import re
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -173,3 +174,34 @@ def test_small_groups_are_withheld_from_it():
     page, file = published(frame, fewest=10)
     assert file[1:] == [["a", "withheld", "withheld"], ["b", "1250", "0.200"], ["c", "withheld", "withheld"]]
     assert "2 rows withheld" in page
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([2**53 + 1, 2**63 - 1], ["9,007,199,254,740,993", "9,223,372,036,854,775,807"]),
+        ([1e-300, 1.5], ["1e-300", "1.500"]),
+        ([1e300, 2e300], ["1e+300", "2e+300"]),
+        ([-0.0, 2.0], ["0", "2"]),
+        ([1 + 2j, 3], ["(1+2j)", "(3+0j)"]),
+        ([Decimal("1.10"), Decimal("2.25")], ["1.100", "2.250"]),
+        ([Decimal("1"), Decimal("-Infinity")], ["1", "−∞"]),
+        ([dt.timedelta(1), "x"], ["1 days 00:00:00", "x"]),
+        ([True, 2.5, "x", None], ["yes", "2.500", "x", "–"]),
+        ([10**400, 1], [str(10**400), "1"]),
+    ],
+)
+def test_every_kind_of_value_is_shown(values, shown):
+    text = figures.table(pd.DataFrame({"v": values}))._repr_mimebundle_()["text/plain"]
+    assert text.splitlines()[1:] == shown
+
+
+def test_a_decimal_share_is_a_percentage():
+    frame = pd.DataFrame({"share": [Decimal("0.1"), Decimal("0.5")]})
+    assert figures.table(frame)._repr_mimebundle_()["text/plain"].splitlines()[1:] == ["10.0 %", "50.0 %"]
+
+
+@pytest.mark.parametrize("wrong", [{"frame": {"a": [1]}}, {"frame": None}, {"digits": -1}, {"digits": True}])
+def test_what_no_table_can_be_made_of_is_refused_in_words(wrong):
+    with pytest.raises(ParameterError, match=r"no table|digits is"):
+        figures.table(**{"frame": pd.DataFrame({"v": [1.5]}), **wrong})

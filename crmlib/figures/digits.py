@@ -16,6 +16,8 @@ _SIGNIFICANT = 4  # of the column's largest number
 _MOST, _SMALL = 4, 0.01  # decimals, but for columns of numbers below this size
 _MIXED = 1e4  # where numbers differ by more than this factor, none number of decimals fits them all
 _SHARE = re.compile(r"(^|_)(share|rate)$")
+_EXACT = 2.0**53  # from here on a float has not every digit of a whole number
+_MOST_SHOWN, _HUGE = 12, 1e18  # decimals and size beyond which a number is written with its power of ten
 _P_VALUE = re.compile(r"p|p_value|p_holm")
 _NAMING = re.compile(r"(^|_)(id|ids|year|seed|code|key)$")  # whole numbers that name, and count nothing
 
@@ -68,13 +70,18 @@ def formatted(gt: GT, column: Column, digits: int | None) -> GT:
     if column.kind == "p":
         return gt.fmt(_p_value, columns=column.key, rows=_finite_rows(column.values))
     if column.kind == "count":
-        return gt.fmt_integer(column.key, rows=_finite_rows(column.values))
+        numbers = _numbers(column.values).abs()
+        exact = [row for row in _finite_rows(column.values) if numbers.iloc[row] >= _EXACT]
+        shown = gt.fmt_integer(column.key, rows=[row for row in _finite_rows(column.values) if row not in set(exact)])
+        return shown.fmt(_every_digit, columns=column.key, rows=exact) if exact else shown
     if not column.numeric:
         return gt
     places = _decimals(column, digits)
     for decimals in sorted(set(places.values())):
         rows = [row for row, own in places.items() if own == decimals]
-        if column.kind == "percent":
+        if (decimals > _MOST_SHOWN and digits is None) or _largest(column.values, rows) >= _HUGE:
+            gt = gt.fmt(_scientific, columns=column.key, rows=rows)
+        elif column.kind == "percent":
             gt = gt.fmt_percent(column.key, rows=rows, decimals=decimals, incl_space=True)
         else:
             gt = gt.fmt_number(column.key, rows=rows, decimals=decimals)
@@ -102,18 +109,32 @@ def _numbers(values: pd.Series[Any]) -> pd.Series[Any]:
     """The column's numbers; what is none (a word among them, a day, a flag) is missing."""
     import pandas as pd
 
+    if pd.api.types.is_complex_dtype(values):
+        return pd.Series(float("nan"), index=values.index)
     if pd.api.types.is_numeric_dtype(values):
         return values.astype("float64")
     if values.dtype != object:
         return pd.Series(float("nan"), index=values.index)
-    numbers = [float(value) if _is_number(value) else float("nan") for value in values]
+    listed: list[Any] = list(values)
+    numbers = [float(value) if is_number(value) else float("nan") for value in listed]
     return pd.Series(numbers, index=values.index)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether the value is one real number that a float can hold: no flag, no duration, nothing missing."""
+    import numpy as np
     import pandas as pd
 
-    return pd.api.types.is_number(value) and bool(value == value)
+    if not pd.api.types.is_number(value) or isinstance(value, (bool, np.bool_, complex, np.complexfloating)):
+        return False
+    if isinstance(value, np.timedelta64) or value != value:
+        return False
+    number: Any = value
+    try:
+        float(number)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _integers(values: pd.Series[Any]) -> bool:
@@ -156,3 +177,17 @@ def _places(size: float, kind: str) -> int:
 
 def _p_value(p: Any) -> str:
     return "&lt; 0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def _largest(values: pd.Series[Any], rows: list[int]) -> float:
+    return float(_numbers(values).iloc[rows].abs().max()) if rows else 0.0
+
+
+def _every_digit(number: Any) -> str:
+    if not isinstance(number, int) and abs(number) >= _HUGE and number == float(number):
+        return _scientific(number)
+    return f"{int(number):,}".replace("-", "−")
+
+
+def _scientific(number: Any) -> str:
+    return f"{'−' if number < 0 else ''}{abs(float(number)):.4g}"

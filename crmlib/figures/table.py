@@ -13,11 +13,12 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from crmlib.errors import ParameterError
-from crmlib.figures.digits import Column, formatted, settle_kinds
+from crmlib.figures.digits import Column, formatted, is_number, settle_kinds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,13 +103,16 @@ def table(
     Raises
     ------
     ParameterError
-        `labels`, `percent` or `digits` name a column that is not there, or `most` is below 1.
+        `frame` is none, `labels`, `percent` or `digits` name a column that is not there, `digits` is negative or
+        `most` below 1.
     """
     from great_tables import GT
 
     whole, stub = _with_stub(_as_pandas(frame))
     decimals = dict.fromkeys(whole.columns, digits) if not isinstance(digits, Mapping) else dict(digits)
     _refuse_unknown(whole, [*(labels or {}), *percent, *decimals])
+    if wrong := [item for item in decimals.values() if item is not None and (isinstance(item, bool) or item < 0)]:
+        raise ParameterError(f"digits is {wrong[0]}; give a number of decimals, 0 or more")
     if most < 1:
         raise ParameterError(f"most is {most}; show at least 1 row")
     shown = whole.head(most)
@@ -136,7 +140,12 @@ def _as_pandas(frame: Any) -> pd.DataFrame:
 
     if isinstance(frame, pd.Series):
         return frame.to_frame("value" if frame.name is None else frame.name)
-    return frame if isinstance(frame, pd.DataFrame) else to_pandas(frame)
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    try:
+        return to_pandas(frame)
+    except TypeError as error:
+        raise ParameterError(f"{type(frame).__name__} is no table; give a data frame or a series") from error
 
 
 def _with_stub(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -187,16 +196,20 @@ def _cells(columns: Sequence[Column], stub: int) -> pd.DataFrame:
 
 
 def _text(value: Any) -> Any:
+    import numpy as np
     import pandas as pd
 
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return None
     if pd.api.types.is_bool(value):
         return "yes" if value else "no"
-    if pd.api.types.is_float(value) and abs(value) == float("inf"):
+    if (pd.api.types.is_float(value) or isinstance(value, Decimal)) and abs(value) == float("inf"):
         return f"{'−' if value < 0 else ''}∞"
-    if pd.api.types.is_number(value):
-        return value
+    if is_number(value):
+        number = float(value) if isinstance(value, Decimal) and value != int(value) else value
+        return number if number else abs(number)  # no minus before a zero
+    if isinstance(value, (timedelta, np.timedelta64)):
+        return str(pd.Timedelta(value))
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds").removesuffix(" 00:00:00")
     if hasattr(value, "isoformat"):
