@@ -104,7 +104,7 @@ def test_returns_name_the_least_and_the_lost_part():
     ("distinct", "says"),
     [
         ([False, False, False], "the active share at age 2 cannot be told apart between channels"),
-        ([True, True, False], "by active share at age 2 a above and b below the others"),
+        ([True, True, False], "in the active share at age 2 a lies above and b lies below the others"),
         ([None, None, None], "too few customers to compare the active share at age 2"),
     ],
 )

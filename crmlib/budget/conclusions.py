@@ -144,8 +144,9 @@ def alike(retention: pd.DataFrame, margin: pd.DataFrame, *, age: int, days: int,
             parts.append(f"the {what} cannot be told apart between channels")
         else:
             better, worse = (told.loc[sign * told["difference"] > 0, "channel"] for sign in (1, -1))
-            sides = [f"{_listed(names)} {how}" for names, how in ((better, "above"), (worse, "below")) if len(names)]
-            parts.append(f"by {what} {' and '.join(sides)} the others")
+            sides = ((names, how) for names, how in ((better, "above"), (worse, "below")) if len(names))
+            placed = [f"{_listed(names)} {'lies' if len(names) == 1 else 'lie'} {how}" for names, how in sides]
+            parts.append(f"in the {what} {' and '.join(placed)} the others")
     number = int((retention["distinct"].to_numpy() | margin["distinct"].to_numpy()).sum())
     label = "Channels whose customers are told apart"
     return Finding("channels_that_differ", number, "channels", f"On {where}, {_joined(parts)}.", label=label)
