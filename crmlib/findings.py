@@ -211,8 +211,8 @@ def fitting(*labels: str) -> str:
 
 
 def placed(label: str, where: str) -> str:
-    """The label, which ends in "simulated" where its number comes from a firm that the words call simulated."""
-    return fitting(f"{label}, simulated", label) if "simulated" in where else label
+    """The label, ending in "simulated" where the words call the number's firm so; none where it gets too long."""
+    return fitting(f"{label}, simulated") if "simulated" in where else label
 
 
 def verdict(low: float, high: float, *, above: str, below: str, same: str = "cannot be told apart") -> str:

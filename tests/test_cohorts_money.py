@@ -459,10 +459,12 @@ def test_sentences_on_money_follow_the_numbers(regular):
     assert "0.5 times what the formula with one constant rate says, as many chances are too close" in told.sentence
     assert "2 points of retention" in say.heterogeneous_worth(worth, points=0.02).sentence
     changes = pd.DataFrame({"start": [1.0] * 40, "end": [0.5] * 40})
-    kept = say.revenue_kept(cohorts.revenue_retention(changes, rng=np.random.default_rng(1)), lag=1, period="year")
-    assert kept.sentence.startswith("Customers of 1 year before bring 50.0 %")
+    retention = cohorts.revenue_retention(changes, rng=np.random.default_rng(1))
+    kept = say.revenue_kept(retention, source="invoices (simulated)", lag=1, period="year")
+    assert kept.sentence.startswith("At invoices (simulated) customers of 1 year before bring 50.0 %")
+    assert kept.label == "Net revenue retention over 1 year, simulated"
     few = say.revenue_kept(
-        cohorts.revenue_retention(changes.head(3), rng=np.random.default_rng(1)), lag=12, period="month"
+        cohorts.revenue_retention(changes.head(3), rng=np.random.default_rng(1)), source="a", lag=12, period="month"
     )
     assert few.low is None
     truth = cohorts.revenue_retention(changes, rng=np.random.default_rng(1))

@@ -267,3 +267,9 @@ def test_an_estimate_may_have_no_interval_or_no_value(value, low, high, kept):
     found = findings.ranged("gap", value, "days", "A gap.", low, high, 0.9, "Gap")
     assert (found.value, found.low, found.high, found.level) == kept
     assert found.label == "Gap"
+
+
+def test_a_label_says_that_its_number_is_simulated():
+    assert findings.placed("Margin", "the simulated firm") == "Margin, simulated"
+    assert findings.placed("Margin", "the café") == "Margin"
+    assert findings.placed("x" * 60, "the simulated firm") == ""  # too long for a key figure: none rather than half

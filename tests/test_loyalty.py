@@ -843,8 +843,14 @@ def study_with(effect, error, *, naive, p_value=0.5, df=3):
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ({"effect": 3, "error": 0.5, "naive": 20}, "it mostly attracts customers who were loyal before, so pay for"),
-        ({"effect": 9, "error": 0.5, "naive": 10}, "it causes more than it attracts, so pay for the USD 9.00"),
+        (
+            {"effect": 3, "error": 0.5, "naive": 20},
+            "it mostly attracts customers who were loyal before, so pay at most",
+        ),
+        (
+            {"effect": 9, "error": 0.5, "naive": 10},
+            "it causes more than it attracts, so pay at most the margin on the USD 9.00",
+        ),
         ({"effect": 5, "error": 0.5, "naive": 10}, "whether it causes or attracts more cannot be told apart"),
         ({"effect": 1, "error": 0.8, "naive": 10}, "cannot be told apart from zero (+USD 1.00"),
         ({"effect": -3, "error": 0.5, "naive": 10}, "yet joining itself lowers it by −USD 3.00"),

@@ -435,8 +435,11 @@ def test_the_card_takes_its_words_from_the_interval(ends, words):
     row = pd.Series(dict(zip(("value", "low", "high"), ends, strict=True)) | {"p_value": 0.5})
     pressure = rewards.PointsPressure(pd.DataFrame(), row, 10, 0.95)
     paid = rewards.card_return(pressure, margin=10, reward_cost=5, threshold=10)
-    finding = rewards.conclusions.card(paid, threshold=10, currency="EUR", level=0.95)
+    finding = rewards.conclusions.card(
+        paid, programme="the simulated programme", threshold=10, currency="EUR", level=0.95
+    )
     assert words in finding.sentence
+    assert finding.label == "Margin caused less reward, per purchase, simulated"  # its number is no firm's
 
 
 @pytest.mark.parametrize(
@@ -452,7 +455,7 @@ def test_what_pressure_causes_takes_its_words_from_the_interval(ends, words):
     row = pd.Series(dict(zip(("value", "low", "high"), ends, strict=True)) | {"p_value": 0.5})
     pressure = rewards.PointsPressure(pd.DataFrame(), row, 2, 0.95)
     paid = rewards.card_return(pressure, margin=10, reward_cost=5, threshold=2)
-    assert words in rewards.conclusions.caused(paid, level=0.95).sentence
+    assert words in rewards.conclusions.caused(paid, programme="the café", level=0.95).sentence
 
 
 # -- switching ---------------------------------------------------------------------------------

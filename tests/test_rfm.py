@@ -656,5 +656,5 @@ def test_chain_error_and_more_means_less_say_both_directions():
     grid = pd.DataFrame({10.0: [1.0, 5.0, 2.0], 20.0: [1.0, 2.0, 3.0]}, index=[1.0, 2.0, 3.0])
     words = {"unit": "week", "currency": "EUR"}
     falls = rfm.conclusions.more_means_less(grid, recency=10.0, **words)
-    assert (falls.value, "worth most" in falls.sentence) == (2.0, True)
+    assert (falls.value, "worth most, EUR 5.00 each, those with 3 EUR 2.00: the more" in falls.sentence) == (2.0, True)
     assert "worth more throughout" in rfm.conclusions.more_means_less(grid, recency=20.0, **words).sentence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, count, money, percent, ranged, verdict
+from crmlib.findings import Finding, between, count, money, percent, placed, ranged, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def control(own: PointsPressure, constant: PointsPressure) -> Finding:
     return Finding("pooled_acceleration", pooled, "", sentence)
 
 
-def caused(paid: pd.DataFrame, *, level: float) -> Finding:
+def caused(paid: pd.DataFrame, *, programme: str, level: float) -> Finding:
     """How many of the purchases on the card the pressure causes; `paid` of `card_return`."""
     row = dict(paid.set_index("quantity").loc["caused"])
     told = verdict(
@@ -68,11 +68,11 @@ def caused(paid: pd.DataFrame, *, level: float) -> Finding:
     pressure = f"Pressure causes {share}" if row["value"] >= 0 else f"Haste is missing: it costs {share}"
     ends = between(row["low"], row["high"], lambda x: percent(x).replace("-", "−"), level)
     sentence = f"{pressure} of the purchases on the card{ends}: {told}."
-    label = "Purchases on the card that points cause"
+    label = placed("Purchases on the card that points cause", programme)
     return Finding("purchases_caused_by_points", row["value"], "share", sentence, row["low"], row["high"], level, label)
 
 
-def card(paid: pd.DataFrame, *, threshold: int, currency: str, level: float) -> Finding:
+def card(paid: pd.DataFrame, *, programme: str, threshold: int, currency: str, level: float) -> Finding:
     """Whether the pressure pays for the rewards; `paid` of `card_return`."""
     rows = {str(name): dict(row) for name, row in paid.set_index("quantity").iterrows()}
     net, gain = rows["net"]["value"], rows["gain"]["value"]
@@ -93,7 +93,7 @@ def card(paid: pd.DataFrame, *, threshold: int, currency: str, level: float) -> 
         f"the reward, net {told(net)}{between(low, high, told, level)}: {pays}; it would for "
         f"rewards that cost up to {told(max(threshold * gain, 0.0))}."
     )
-    label = "Margin caused less reward, per purchase"
+    label = placed("Margin caused less reward, per purchase", programme)
     return Finding("card_net_per_purchase", net, currency, sentence, low, high, level, label)
 
 
@@ -131,7 +131,7 @@ def lapses(left: Defection, naive: pd.DataFrame, *, programme: str) -> Finding:
         f"{percent(row['members'])} lapse, of others made alike (worth {count(left.controls)}) "
         f"{percent(row['alike'])}, {value}{ends}: {kept}."
     )
-    label = f"Lapsed within {_months(row['months'])}: members less others alike"
+    label = placed(f"Lapsed in {_months(row['months'])}: members less others alike", programme)
     key = "lapsed_members_minus_alike"
     return ranged(key, row["difference"], "share", sentence, row["low"], row["high"], left.level, label)
 

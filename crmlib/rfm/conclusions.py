@@ -138,8 +138,8 @@ def more_means_less(grid: pd.DataFrame, *, recency: float, unit: str, currency: 
     else:
         sentence = (
             f"{start} those with {best:.0f} repeat purchase{'s' * (best != 1)} are worth most, "
-            f"{_worth(values, best, currency)}; {_worth(values, most, currency)}: the more often they used to come, "
-            "the more their silence says."
+            f"{money(values[best], currency)} each, those with {most:.0f} {money(values[most], currency)}: "
+            "the more often they used to come, the more their silence says."
         )
     label = "Repeat purchases at which the silent are worth most"
     return Finding("most_valuable_frequency_of_the_silent", float(best), "purchases", sentence, label=label)

@@ -117,7 +117,7 @@ def departures(compared: pd.DataFrame, *, source: str, key: str, level: float = 
         f"At {source} {number} of {len(compared)} brands get another share of their buyers' requirements than their "
         f"size implies{f' ({told})' if told else ''}, where {(1 - level) * len(compared):.1f} would by chance."
     )
-    label = f"Loyalty off their size, of {len(compared)}"
+    label = f"Loyalty not explained by size, of {len(compared)}"
     return Finding(key, number, "brands", sentence, label=fitting(f"{label} at {source}", label))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from crmlib.cohorts.contract_conclusions.wording import SEEN, is_or_are, points_of
 from crmlib.cohorts.survival import groups_at
-from crmlib.findings import Finding, between, money, percent, ranged, verdict
+from crmlib.findings import Finding, between, money, percent, placed, ranged, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,17 +76,18 @@ def _lost(curves: pd.DataFrame, test: LogRank | None, months: int, level: float)
     return wording + f" ({short} group{'s' * (short > 1)} not followed so long)" * (short > 0)
 
 
-def revenue_kept(retention: pd.DataFrame, *, lag: int, period: str, level: float = 0.95) -> Finding:
-    """Net revenue retention, and gross beside it."""
+def revenue_kept(retention: pd.DataFrame, *, source: str, lag: int, period: str, level: float = 0.95) -> Finding:
+    """Net revenue retention, and gross beside it; the words `source` say where the invoices come from."""
     rows = {row["measure"]: row for _, row in retention.iterrows()}
     net, gross = rows["net"], rows["gross"]
     times = f"{lag} {period}{'s' * (lag != 1)}"
     sentence = (
-        f"Customers of {times} before bring {percent(net['value'])}{between(net['low'], net['high'], percent, level)} "
-        f"of what they brought then; without what some added, {percent(gross['value'])}"
+        f"At {source} customers of {times} before bring {percent(net['value'])}"
+        f"{between(net['low'], net['high'], percent, level)} of what they brought then; without what "
+        f"some added, {percent(gross['value'])}"
         f"{between(gross['low'], gross['high'], percent, level)}."
     )
-    label = f"Net revenue retention over {times}"
+    label = placed(f"Net revenue retention over {times}", source)
     return ranged("net_revenue_retention", net["value"], "share", sentence, net["low"], net["high"], level, label)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crmlib.findings import Finding, between, money, percent, ranged, verdict
+from crmlib.findings import Finding, between, money, p_of, percent, placed, ranged, verdict
 from crmlib.loyalty.conclusions.wording import named, unit_of, wording_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def effect(found: ProgrammeEffect, comparisons: pd.DataFrame, *, outcome: str, c
         f"{told(before_after, True)}, members against others "
         f"{told(naive, True)}."
     )
-    key, label = "programme_effect_per_30_days", "Effect of joining, per member and 30 days"
+    what = "Revenue" if outcome == "amount" else "Orders"
+    key, label = "programme_effect_per_30_days", placed(f"{what} that joining adds, per member and 30 days", firm)
     return ranged(key, row["effect"], unit_of(outcome, currency), sentence, row["low"], row["high"], found.level, label)
 
 
@@ -68,7 +69,7 @@ def selection(comparisons: pd.DataFrame, *, outcome: str, currency: str, firm: s
         f"At {firm} {wording}: the difference is {told(row['effect'], True)} per 30 days"
         f"{between(row['low'], row['high'], lambda x: told(x, True), level)}."
     )
-    label = "Later members less others before joining, per 30 days"
+    label = placed("Members less others before joining, per 30 days", firm)
     return ranged(
         "selection_per_30_days",
         row["effect"],
@@ -91,7 +92,7 @@ def pretrend(found: ProgrammeEffect, *, firm: str) -> Finding:
     wording = "moved apart from the others before they joined, so the estimate of the effect is not to be trusted"
     if test["p_value"] >= 1 - found.level:
         wording = "cannot be told apart from the others in their changes before they joined, as the estimate requires"
-    sentence = f"At {firm} members {wording} ({test['df']:.0f} event times, p = {test['p_value']:.2g})."
+    sentence = f"At {firm} members {wording} ({test['df']:.0f} event times, {p_of(test['p_value'])})."
     return Finding(key, test["p_value"], "", sentence)
 
 
@@ -110,7 +111,7 @@ def break_even(found: ProgrammeEffect, *, currency: str, margin_rate: float, fir
             f"At an assumed margin of {percent(margin_rate, 0)} a membership pays at {firm} if rewards and running it "
             f"cost less than {money(row['effect'], currency)}{interval} per member and 30 days."
         )
-    label = "Margin that a membership adds, per 30 days"
+    label = placed("Margin that a membership adds, per 30 days", firm)
     return ranged(key, row["effect"], currency, sentence, row["low"], row["high"], found.level, label)
 
 
@@ -220,4 +221,5 @@ def cause(found: ProgrammeEffect, comparisons: pd.DataFrame, told: Callable[...,
         same="whether it causes or attracts more cannot be told apart",
     )
     value = told(row["effect"]) + between(row["low"], row["high"], told, found.level)
-    return f"{gap}, of which joining itself causes {value}: {mostly}, so pay for the {told(row['effect'])} it adds."
+    advice = f"so pay at most the margin on the {told(row['effect'])} it adds"
+    return f"{gap}, of which joining itself causes {value}: {mostly}, {advice}."
