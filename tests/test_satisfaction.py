@@ -290,6 +290,18 @@ def test_categories_without_finite_odds_are_missing_and_move_nothing(faxes, reas
         ordered.shares(hours=3, channel="fax")
 
 
+def test_a_driver_of_small_categories_only_leaves_the_others():
+    table = two_channels_and_a_few_faxes(0)
+    many = table.assign(channel=[f"branch {place % 200}" for place in range(600)])  # three answers each
+    for fitted in (satisfaction.odds_by_cut, lambda *given: satisfaction.ordered_fit(*given).odds):
+        found, alone = fitted(many, ["hours", "channel"]), fitted(many, ["hours"])
+        hours = found[found["driver"] == "hours"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(hours, alone)
+        note = satisfaction.conclusions.without_ratio(found)
+        assert note == " No finite ratio: channel (no category has 30 answers of several grades)."
+    assert satisfaction.ordered_fit(many, ["hours", "channel"]).reference == {}
+
+
 def test_a_cut_that_a_category_never_crosses_has_no_ratio():
     table = two_channels_and_a_few_faxes(0)
     table["grade"] = table["grade"].mask(table["channel"] == "phone", table["grade"].clip(3, 4))

@@ -110,7 +110,10 @@ def driver(found: OrderedFit, name: str, *, unit: str, times: float = 1.0, level
 def without_ratio(odds: pd.DataFrame) -> str:
     """Which terms of `ordered_fit` or `odds_by_cut` have no ratio and why, for a line below a table, or ""."""
     missing = odds.loc[odds["reason"] != "", ["driver", "reason"]].drop_duplicates()
-    named = [f"{', '.join(group['driver'])} ({reason})" for reason, group in missing.groupby("reason", sort=False)]
+    named = []
+    for reason, group in missing.groupby("reason", sort=False):
+        terms = ", ".join(group["driver"]) if len(group) <= 6 else f"{len(group):,} terms"
+        named.append(f"{terms} ({reason})")
     return f" No finite ratio: {'; '.join(named)}." if named else ""
 
 

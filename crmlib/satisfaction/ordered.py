@@ -89,7 +89,7 @@ def ordered_fit(answers: Any, drivers: Sequence[str], *, level: float = 0.95) ->
     ------
     MissingColumnsError, ParameterError
     DataError
-        No answers, fewer than two grades, a missing or constant driver, no category with 30 answers.
+        No answers, fewer than two grades, a missing or constant driver, no category with 30 answers and no number.
     ConvergenceError
 
     References
@@ -209,9 +209,14 @@ def _terms(answers: Any, drivers: Sequence[str]) -> _Terms:
         graded = table.groupby(driver)["grade"].agg(["size", "min", "max"])
         lone = (graded["min"] == graded["max"]) & graded["min"].isin(ends) & (len(ends) > 1)
         few = graded["size"] < FEWEST
-        categories[driver] = graded.index[~(few | lone)].tolist()
-        if not categories[driver]:
+        kept = graded.index[~(few | lone)].tolist()
+        if not kept and not numbers:
             raise DataError(f"no {driver} has {FEWEST} answers of several grades; leave it out or take more answers")
+        if not kept:
+            names.append(driver)
+            missing[driver] = f"no category has {FEWEST} answers of several grades"
+            continue
+        categories[driver] = kept
         inside &= table[driver].isin(categories[driver]).to_numpy()
         others = [name for name in graded.index if name != categories[driver][0]]
         names += [f"{driver}: {name}" for name in others]
