@@ -389,3 +389,17 @@ def test_a_run_keeps_its_tables_and_says_what_it_withheld(tmp_path):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
     assert json.loads((folders[0] / "run.json").read_text())["withheld"] == 2
     shutil.rmtree(tmp_path / "reports")
+
+
+def test_text_that_no_encoding_holds_fails_no_report(tmp_path):
+    tables = PublishedTables()
+    assert "a?b" in tables.html("<table><tr><th>g</th></tr><tr><td>a\ud800b \ufffe\x0b</td></tr></table>", 1)
+    tables.write(tmp_path)
+    assert "a?b" in (tmp_path / "tables" / "01.csv").read_text("utf-8-sig")
+    assert opened(tables.tables[0].rows)[0]["A2"].value == "a?b "
+
+
+def test_the_only_column_of_a_table_may_be_a_withheld_group():
+    counted = pd.DataFrame({"channel": ["tv", "web", "shop"], "customers": [4, 500, 20]})
+    alone = pd.DataFrame({"": ["margin"], "tv": [7]})
+    assert page_of(counted, alone)[0][1] == [["margin", "withheld"]]

@@ -61,7 +61,7 @@ def clean(html: str) -> str:
     import nh3
 
     kept = nh3.clean(
-        html,
+        html.encode(errors="replace").decode(),  # half of a surrogate pair, as broken data hold it, is no text
         tags=_TAGS,
         clean_content_tags={"script", "style", "title", "noscript", "template", "textarea", "xmp", "noembed", "iframe"},
         attributes=_ATTRIBUTES,

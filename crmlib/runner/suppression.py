@@ -176,7 +176,9 @@ def _columns_withheld(cells: Grid, lines: list[int], fewest: int, known: Set[int
         smallest([people_in(column[line]) for line in lines]) if group else None
         for column, group in zip(columns, groups, strict=True)
     ]
-    if sum(group is not None for group in groups) < 2:  # "customers, 8" below "orders, 30": each row is its own
+    if (
+        sum(group is not None for group in groups) < 2 and not known
+    ):  # "customers, 8" below "orders, 30": each row is its own
         few = [columns[place][line] for place, group in enumerate(groups) if group for line in lines]
         few = [cell for cell in few if 0 < (people_in(cell) or 0) < fewest]
     else:

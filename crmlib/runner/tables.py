@@ -25,6 +25,7 @@ from crmlib.runner.suppression import Withheld, suppressed, withheld_groups
 _FORMULA = tuple("=+-@\t\r\n|%＝＋－＠−")
 _NUMBER = re.compile(r"[-+−]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][-+]?\d+)?( ?%)?")
 _PLAIN = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][-+]?\d{1,3})?")
+_UNWRITTEN = re.compile("[\ud800-\udfff\ufffe\uffff]")  # no character of XML, which openpyxl writes all the same
 _MISSING = re.compile(r"(<td[^<>]*>)Na[NT](</td>)")  # a dash on the page; the files keep pandas' word
 _PAINTED = re.compile(r"#T_\w*_row\d+_col\d+[^{}]*\{[^{}]*\}")  # as pandas' Styler writes them
 _WIDE, _WIDER = 10, 18  # columns
@@ -181,7 +182,7 @@ def _fill(sheet: Any, title: str, rows: list[list[str]]) -> None:
                 cell.value = float(text) if re.search("[.eE]", text) else int(text)
                 cell.number_format = _number_format(text.shown) if isinstance(text, Number) else "General"
             elif text:
-                cell.value = neutral(ILLEGAL_CHARACTERS_RE.sub("", text))[:32_767]
+                cell.value = neutral(_UNWRITTEN.sub("", ILLEGAL_CHARACTERS_RE.sub("", text)))[:32_767]
                 cell.data_type = "s"
             if line == 1:
                 cell.font = Font(bold=True)
