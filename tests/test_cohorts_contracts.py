@@ -391,7 +391,6 @@ def test_units_and_row_order_change_what_they_should():
         ({"x": range(39)}, None, "covariates have 39 rows"),
         ({"x": range(40)}, [True] * 4 + [False] * 36, "4 customers left, for 1 terms"),
         ({"x": [True] * 20 + [False] * 20}, [True] * 20 + [False] * 20, "on one side of 'x'"),
-        ({}, None, "no covariate"),
         ({"x": range(40)}, [False] * 40, "0 customers left"),
     ],
 )
@@ -399,6 +398,11 @@ def test_what_cannot_be_fitted_is_said(covariates, left, said):
     rng = np.random.default_rng(10)
     with pytest.raises(DataError, match=said):
         cohorts.cox_regression(rng.integers(1, 20, 40), [True] * 40 if left is None else left, pd.DataFrame(covariates))
+
+
+def test_no_covariates_are_a_parameter_to_mend():
+    with pytest.raises(ParameterError, match="covariates names no column; give at least one"):
+        cohorts.cox_regression(range(1, 41), [True] * 40, pd.DataFrame(index=range(40)))
 
 
 def test_a_covariate_that_decides_who_leaves_does_not_converge():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crmlib.cohorts.survival import labels_of, spells
-from crmlib.errors import ConvergenceError, DataError
+from crmlib.errors import ConvergenceError, DataError, ParameterError
 from crmlib.intervals import require_level
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def cox_regression(
 
     Raises
     ------
+    ParameterError
+        No covariates.
     DataError
         Missing values, a covariate that others determine, a value whose customers never left or all did at once,
         nobody who left, or fewer than 5 events a term.
@@ -86,7 +88,7 @@ def cox_regression(
     require_level(level)
     time, status, start = spells(durations, observed, entry)
     if covariates.shape[1] == 0:
-        raise DataError("there is no covariate; give at least one column")
+        raise ParameterError("covariates names no column; give at least one, such as contract")
     if len(covariates) != len(time):
         raise DataError(f"covariates have {len(covariates)} rows, durations {len(time)}; give one of each a customer")
     at_risk = np.full(len(time), entry is None) | (time > start)  # watched from the start, one may leave on day 0
