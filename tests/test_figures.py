@@ -66,6 +66,7 @@ def test_names_that_the_font_or_the_sheet_cannot_hold_leave_no_warning(name):
     """pytest makes warnings errors; on a page they would stand as messages."""
     figure, axes = figures.canvas()
     figures.intervals(axes, [name, "b"], [1.0, 2.0], [0.5, 1.0], [1.5, 3.0])
+    figures.heatmap(figures.canvas()[1], pd.DataFrame({name: [0.1]}, index=[name]), value="share")
     assert pixels(figures.sheet.png(figure)).shape[1] == 1280  # 8 inches of 160 pixels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,19 +36,21 @@ def heatmap(axes: Axes, table: pd.DataFrame, *, value: str, digits: int = 1, lab
     from matplotlib.ticker import MaxNLocator
 
     labelled = table.size <= label_cells
-    sns.heatmap(
-        100 * table,
-        ax=axes,
-        cmap="Blues",
-        vmin=0,
-        annot=labelled,
-        fmt=f".{digits}f",
-        annot_kws={"size": 8 if table.shape[1] <= 14 else 7},
-        linewidths=0.6,
-        linecolor="white",
-        cbar=True,
-        cbar_kws={"label": f"{value} (%)", "ticks": MaxNLocator(6, integer=True)},
-    )
+    with warnings.catch_warnings():  # seaborn draws once to measure; see `png`
+        warnings.filterwarnings("ignore", "Glyph .* missing from font|constrained_layout not applied", UserWarning)
+        sns.heatmap(
+            100 * table,
+            ax=axes,
+            cmap="Blues",
+            vmin=0,
+            annot=labelled,
+            fmt=f".{digits}f",
+            annot_kws={"size": 8 if table.shape[1] <= 14 else 7},
+            linewidths=0.6,
+            linecolor="white",
+            cbar=True,
+            cbar_kws={"label": f"{value} (%)", "ticks": MaxNLocator(6, integer=True)},
+        )
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.tick_params(axis="y", rotation=0)
