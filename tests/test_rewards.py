@@ -440,6 +440,7 @@ def test_the_card_takes_its_words_from_the_interval(ends, words):
     )
     assert words in finding.sentence
     assert finding.label == "Margin caused less reward, per purchase, simulated"  # its number is no firm's
+    assert ("no reward is cheap enough for that" in finding.sentence) == (ends[0] == 1.0)  # nothing caused, no room
 
 
 @pytest.mark.parametrize(

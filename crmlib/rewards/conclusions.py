@@ -88,10 +88,11 @@ def card(paid: pd.DataFrame, *, programme: str, threshold: int, currency: str, l
         below="pressure alone does not pay for the rewards: what else the programme brings has to",
         same="whether pressure alone pays for the rewards cannot be told",
     )
+    most = round(threshold * gain, 2)
+    room = f"it would for rewards that cost up to {told(most)}" if most > 0 else "no reward is cheap enough for that"
     sentence = (
         f"Pressure is worth {told(gain)} a purchase against {money(rows['cost']['value'], currency)} for its part of "
-        f"the reward, net {told(net)}{between(low, high, told, level)}: {pays}; it would for "
-        f"rewards that cost up to {told(max(threshold * gain, 0.0))}."
+        f"the reward, net {told(net)}{between(low, high, told, level)}: {pays}; {room}."
     )
     label = placed("Margin caused less reward, per purchase", programme)
     return Finding("card_net_per_purchase", net, currency, sentence, low, high, level, label)
