@@ -343,6 +343,12 @@ def test_a_formula_that_would_show_a_stroke_is_refused():
         assert "<svg" in formula(drawn)
 
 
+def test_a_formula_taller_than_a_screen_is_refused():
+    with pytest.raises(DataError, match="99 letters tall"):
+        formula(r"\left(\frac{a}{\sum_i b}\right)", display=True)
+    assert "<svg" in formula(r"\Big(\frac{a}{\sum_i b}\Big)", display=True)
+
+
 def test_figures_carry_their_alternative_text():
     output = nbformat.v4.new_output(
         "display_data", data={"image/png": "iVBORw0KGgo=\n"}, metadata={"image/png": {"alt": 'a "curve" <b>'}}

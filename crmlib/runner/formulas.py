@@ -15,6 +15,7 @@ from typing import Any
 from crmlib.errors import DataError
 
 _SIZE = 20.0  # units for one em of the drawing; the page scales it
+_TALLEST = 40  # em, a matrix of some twenty rows
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _TEXT = re.compile(r"\\text[a-z]*\s*\{[^{}]*\}")
 _HEAD = re.compile(r"<svg[^>]*>")
@@ -82,6 +83,8 @@ def _drawing(source: str, *, display: bool) -> tuple[str, float]:
     left, width = _tight(svg, left, width)
     if not width > 0 or not height > 0:
         raise ValueError("an empty picture")
+    if height > _TALLEST * _SIZE:  # of "\\left(" around a fraction over a sum it draws brackets 99 em tall
+        raise ValueError(f"it would be {height / _SIZE:.0f} letters tall")
     size = (
         f'width="{width / _SIZE:.3f}em" height="{height / _SIZE:.3f}em" viewBox="{left:g} {top:g} {width:g} {height:g}"'
     )
