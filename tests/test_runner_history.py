@@ -153,6 +153,17 @@ def test_with_the_same_data_a_change_is_the_methods(root):
     assert not still.moved
 
 
+def test_another_seed_moves_what_leaves_its_interval(root):
+    findings = (share(0.5, 0.4, 0.6), share(0.9, None, None, "covered"))
+    before = record(1, *findings, data={"source": "a"}, parameters={"seed": 1})
+    for value, moved in ((0.55, False), (0.61, True)):
+        drawn = (share(value, value - 0.1, value + 0.1), share(0.95, None, None, "covered"))
+        after = record(2, *drawn, data={"source": "a"}, parameters={"seed": 2})
+        kept, covered = history.differences(root, before, after)
+        assert (kept.moved, covered.moved) == (moved, False)
+        assert kept.note == "same data, another seed"
+
+
 def test_units_new_lost_and_worded_findings_are_not_compared(root):
     before = record(
         1, share(5.0, 4, 6, "spend", "USD"), share(1, None, None, "gone"), share("up", None, None, "way", "")

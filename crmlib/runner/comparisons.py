@@ -4,7 +4,8 @@ Two runs of a report mostly look at the same customers, so their estimates err t
 difference of two estimates with errors s1, s2 and correlation r has the variance
 s1² + s2² − 2 r s1 s2. s1 and s2 are the sides of the stated intervals that face each other (the
 method of variance estimates recovery, which reduces to Newcombe's for shares); r comes from the
-rows that both runs saw. With the same data chance plays no part: a change is the method's.
+rows that both runs saw. With the same data chance plays no part: a change is the method's. Where nothing but
+the seed differs, it is the lot's: that moves a finding only where an estimate leaves the other's interval.
 
 Over all findings compared, flags hold the false-discovery rate under any dependence.
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 
@@ -99,7 +101,8 @@ def moves(root: Path, before: Record, after: Record) -> list[Move]:
     same_data = before.get("data") == after.get("data") and None not in (before.get("data") or {}).values()
     if same_data:
         reason = _named(before, after)
-        return [_by_method(key, first.get(key), second.get(key), reason) for key in {**second, **first}]
+        compare = _by_lot if _other_seed_only(before, after) else partial(_by_method, reason=reason)
+        return [compare(key, first.get(key), second.get(key)) for key in {**second, **first}]
     common = shared(root, before.get("data") or {}, after.get("data") or {})
     return [_by_chance(key, first.get(key), second.get(key), common or 0.0) for key in {**second, **first}]
 
@@ -138,6 +141,16 @@ def _by_method(key: str, before: Finding | None, after: Finding | None, reason: 
         return Move(key, before, after, difference=0.0 if _numeric(after) else None)
     difference = _value(after) - _value(before) if _numeric(before) and _numeric(after) else None
     return Move(key, before, after, difference, moved=True, note=reason)
+
+
+def _by_lot(key: str, before: Finding | None, after: Finding | None) -> Move:
+    """With the same data and another seed the two differ by what was drawn."""
+    move = _by_method(key, before, after, "same data, another seed")
+    if move.difference is None or not move.moved or before is None or after is None:
+        return move
+    ends = [(before.low, _value(after), before.high), (after.low, _value(before), after.high)]
+    within = all(low is None or high is None or low <= value <= high for low, value, high in ends)
+    return replace(move, moved=not within)
 
 
 def _by_chance(key: str, before: Finding | None, after: Finding | None, correlation: float) -> Move:
@@ -196,6 +209,14 @@ def _named(before: Record, after: Record) -> str:
     if not others:
         return "same data and method"
     return f"same data, other {' and '.join(filter(None, [', '.join(others[:-1]), others[-1]]))}"
+
+
+def _other_seed_only(before: Record, after: Record) -> bool:
+    """Whether two runs on the same data differ in nothing but their seed."""
+    if differing(before, after) != ["parameters"]:
+        return False
+    settings = [dict(record.get("parameters") or {}, seed=None) for record in (before, after)]
+    return settings[0] == settings[1]
 
 
 def differing(before: Record, after: Record) -> list[str]:
