@@ -6,6 +6,7 @@ id gets in. What cells show passes `crmlib.runner.outputs`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Mapping
@@ -207,6 +208,7 @@ def _begins(block: Block, level: str) -> bool:
     return opening is not None and opening["level"] <= level
 
 
+@functools.cache
 def _exporter() -> Any:
     from nbconvert.exporters.templateexporter import TemplateExporter
 

@@ -69,15 +69,8 @@ class PublishedTables:
 
     def html(self, html: str, number: int) -> str:
         """A shown HTML output with small groups withheld and cleaned; its tables are remembered."""
-        found = _outermost(html)
-        if not found:
-            return clean_table(html, number)
-        total, tree = Withheld(), found[0].find_parents()[-1]
-        for table in tree.find_all("table")[::-1]:  # what stands inside another first
-            total += suppressed(table, self.fewest, self.known)
-        if total.count:
-            _unpaint(tree)
-        cleaned = clean_table(str(tree) if total.count else html, number)
+        total, protected = self._protected(html)
+        cleaned = clean_table(protected, number)
         if not cleaned:
             return ""
         self.withheld += total
@@ -88,10 +81,26 @@ class PublishedTables:
             self.tables.append(Published(cells.caption, cells.values, self.section))
             links.append(f'<a href="tables/{len(self.tables):02}.csv">Table {len(self.tables)} as CSV</a>')
             widest, longest = max(widest, len(cells.names)), max(longest, _letters(cells))
+        if not links:
+            return cleaned
         cleaned = _MISSING.sub(r"\1–\2", _on_paper(cleaned, widest, longest))
         said = total.sentence(self.fewest)
         stated = f'<p class="withheld">{escape(said)}</p>' if said else ""
         return f'{cleaned}{stated}<p class="file">{" · ".join(links)}</p>'
+
+    def _protected(self, html: str) -> tuple[Withheld, str]:
+        """What was withheld, and the markup without it; nothing is read where nothing is to be withheld."""
+        total = Withheld()
+        found = _outermost(html) if self.fewest > 1 else []
+        if not found:
+            return total, html
+        tree = found[0].find_parents()[-1]
+        for table in tree.find_all("table")[::-1]:  # what stands inside another first
+            total += suppressed(table, self.fewest, self.known)
+        if not total.count:
+            return total, html
+        _unpaint(tree)
+        return total, str(tree)
 
     def write(self, folder: Path) -> None:
         """Write `tables/NN.csv` and `tables.xlsx`, where there is any table."""
