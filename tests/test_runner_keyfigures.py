@@ -55,6 +55,11 @@ def figure(key, value, unit, sentence, *interval):
             ),
             ("USD 565.8k", "95 % interval USD 543.6k to USD 588.9k"),
         ),
+        # The sentence's 177,547 is stored as 177,550: half a thousand up, were it rounded again.
+        (
+            ("gain", -140330.0, "TWD", "TWD -140,330 (TWD -177,547 to TWD -107,293).", -177550.0, -107290.0, 0.95),
+            ("−TWD 140.3k", "95 % interval −TWD 177.5k to −TWD 107.3k"),
+        ),
         (
             ("error", -0.143, "of the purchases made", "It is 14.3 % too few.", None),
             ("−14.3 % of the purchases made", ""),

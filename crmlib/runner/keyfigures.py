@@ -7,9 +7,9 @@ states another number than its value is none. Large amounts go by the short scal
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
-from math import floor, log10
 
 from crmlib.findings import Finding, Findings
 from crmlib.runner.quantities import CURRENCY, LARGE, MINUS, change, quantity
@@ -90,10 +90,11 @@ def _interval(finding: Finding, value: str) -> str:
 
 def _told(finding: Finding, value: float) -> str:
     """The number as the sentence tells it; empty where the sentence tells other numbers."""
-    if abs(value) >= LARGE:
-        return quantity(value, finding.unit)
     numbers = list(_NUMBER.finditer(finding.sentence))
     fitting = [number for number in numbers if _unit_fits(number, finding.unit) and _says(number, value, finding.unit)]
+    if abs(value) >= LARGE:  # of the sentence's number, where it has one: 177,547 kept as 177,550 would be 177.6k
+        said = max((_size(number) for number in fitting), key=lambda size: len(f"{size:g}"), default=abs(value))
+        return quantity(math.copysign(said, value), finding.unit)
     if not fitting:
         return "" if numbers else quantity(value, finding.unit)
     number = max(fitting, key=lambda number: (len(number["digits"]), number["after"] or ""))
@@ -115,11 +116,15 @@ def _unit_fits(number: re.Match[str], unit: str) -> bool:
 
 def _says(number: re.Match[str], value: float, unit: str) -> bool:
     """Whether the digits are the value's, both rounded: the sentence's to its last digit, the value to five."""
-    said = float(number["digits"].replace(",", ""))
+    said = _size(number)
     size = abs(value) * (100 if _is_share(unit) else 1)
     decimals = len(number["digits"].partition(".")[2])
-    kept = 10.0 ** (floor(log10(size)) - 4) if size else 0.0
+    kept = 10.0 ** (math.floor(math.log10(size)) - 4) if size else 0.0
     return abs(said - size) <= (10.0**-decimals + kept) / 2 * (1 + 1e-9)
+
+
+def _size(number: re.Match[str]) -> float:
+    return float(number["digits"].replace(",", ""))
 
 
 def _is_share(unit: str) -> bool:
